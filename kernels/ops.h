@@ -1,0 +1,275 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "kernels/dtype.h"
+
+/// The one seam between a model and a device.
+///
+/// A forward pass is written once, over the fused operations below; the CPU implementation is the oracle for
+/// every other one. Pointers named `float*` or `int32_t*` in operations are device addresses (host addresses
+/// on the CPU) inside a DeviceBuffer. Operations are enqueued in call order and take effect in that order;
+/// only `download`, `sample` and `synchronize` wait. One thread at a time may call an Ops.
+///
+/// **Results of a row never depend on the other rows of the call**: each output row's sums run in one fixed
+/// order, whatever the number of rows, the split into calls, or the number of threads.
+namespace kernels {
+
+class Ops;
+
+/// The device has no room for an allocation. The message says how much was asked and how much was free.
+class OutOfDeviceMemory : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+struct DeviceInfo {
+    std::string kind;  ///< "cpu" or "cuda"
+    std::string name;  ///< as a person knows it, e.g. "AMD EPYC, 2 threads, AVX-512 VNNI"
+    size_t totalBytes = 0;
+    size_t freeBytes = 0;
+};
+
+/// Owns bytes on a device, 256-byte aligned. Must not outlive its Ops.
+class DeviceBuffer {
+  public:
+    DeviceBuffer() = default;
+    DeviceBuffer(Ops* ops, void* data, size_t bytes) : ops_(ops), data_(data), bytes_(bytes) {}
+    DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
+    DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~DeviceBuffer();
+
+    void* data() const { return data_; }
+    template <class T>
+    T* as() const {
+        return static_cast<T*>(data_);
+    }
+    size_t bytes() const { return bytes_; }
+
+  private:
+    void swap(DeviceBuffer& other) noexcept {
+        std::swap(ops_, other.ops_);
+        std::swap(data_, other.data_);
+        std::swap(bytes_, other.bytes_);
+    }
+    Ops* ops_ = nullptr;
+    void* data_ = nullptr;
+    size_t bytes_ = 0;
+};
+
+/// A matrix [rows, columns] as a file stores it: `rows` rows of `rowBytes(dtype, columns)` bytes.
+/// y = W x takes `columns` inputs to `rows` outputs. Not owned; the mapping must outlive the Weight.
+struct HostMatrix {
+    DType dtype = DType::F32;
+    uint64_t rows = 0;
+    uint64_t columns = 0;
+    const std::byte* data = nullptr;
+};
+
+/// A matrix on a device, in whatever layout that device multiplies fastest. Must not outlive its Ops.
+class Weight {
+  public:
+    virtual ~Weight() = default;
+    virtual DType dtype() const = 0;
+    virtual uint64_t rows() const = 0;
+    virtual uint64_t columns() const = 0;
+    virtual size_t deviceBytes() const = 0;  ///< bytes a whole read of it takes
+};
+
+/// Rows ready to be multiplied [capacityRows, width]: their form (floats, or int8 blocks with scales and
+/// sums) is the device's business. Reused from step to step; rows are addressed from 0.
+class Activations {
+  public:
+    virtual ~Activations() = default;
+    virtual int capacityRows() const = 0;
+    virtual int width() const = 0;
+};
+
+/// How many of a call's rows are decode or verify rows (they come first) and how many are prefill rows.
+/// Devices may use different kernel families for the two; within a family a row's result is bit-identical.
+struct RowSplit {
+    int decode = 0;
+    int prefill = 0;
+    int total() const { return decode + prefill; }
+};
+
+/// One product out = in W^T (+ bias), `out` [rows, weight->rows()] with a row stride of `outStride` floats.
+struct Projection {
+    const Weight* weight = nullptr;
+    float* out = nullptr;
+    int outStride = 0;
+    const float* bias = nullptr;  ///< [weight->rows()] or null
+};
+
+enum class GateKind : uint8_t { Silu, GeluTanh };
+enum class RopePairs : uint8_t { Interleaved, Halves };  ///< (x0,x1)(x2,x3)… or (x0,xD/2)(x1,xD/2+1)…
+
+/// Rotary embedding. angle(position, i) = position * inverseFrequency[i]; linear, YaRN and Llama 3 scaling
+/// are all folded into `inverseFrequency`; `magnitude` multiplies sin and cos (YaRN's attention factor, else
+/// 1).
+struct Rope {
+    RopePairs pairs = RopePairs::Halves;
+    int dimensions = 0;                       ///< leading dimensions of a head that rotate
+    const float* inverseFrequency = nullptr;  ///< [dimensions / 2]
+    float magnitude = 1.0F;
+};
+
+enum class KvType : uint8_t { F32, F16, Q8_0, Q4_0 };
+
+/// Bytes of one stored row of `headDim` values of that type (Q types: blocks of 32, as in GGUF).
+size_t kvRowBytes(KvType type, int headDim);
+
+/// The paged keys and values of one layer: [blocks][K|V][numKvHeads][blockTokens][headDim], i.e. within a
+/// block all K rows, then all V rows; a head's rows are contiguous.
+struct KvLayer {
+    std::byte* base = nullptr;
+    KvType type = KvType::F16;
+    int numKvHeads = 0;
+    int keyDim = 0;    ///< values in a key row
+    int valueDim = 0;  ///< values in a value row
+    int blockTokens = 0;
+
+    size_t keyRowBytes() const { return kvRowBytes(type, keyDim); }
+    size_t valueRowBytes() const { return kvRowBytes(type, valueDim); }
+    size_t blockBytes() const {
+        return static_cast<size_t>(numKvHeads) * static_cast<size_t>(blockTokens) *
+               (keyRowBytes() + valueRowBytes());
+    }
+};
+
+/// What the rows of a step are: `sequences` runs of consecutive rows. All arrays are device arrays.
+struct StepRows {
+    RowSplit rows;
+    int sequences = 0;
+    const int32_t* positions = nullptr;  ///< [rows] position of each row's token in its sequence
+    const int32_t* rowStart = nullptr;   ///< [sequences + 1] first row of each sequence
+    const int32_t* contextLength =
+        nullptr;                 ///< [sequences] stored tokens of the sequence, these rows included
+    int maxRowsPerSequence = 0;  ///< host-known bound, for launch shapes
+    int maxContextLength = 0;    ///< host-known bound, for launch shapes
+};
+
+/// The blocks of each sequence for one group of layers, as CSR. Entry b of a sequence holds its tokens
+/// [b * blockTokens, (b + 1) * blockTokens); -1 marks a block released because no window reaches it any more.
+struct BlockTables {
+    const int32_t* start = nullptr;   ///< [sequences + 1]
+    const int32_t* blocks = nullptr;  ///< [start[sequences]]
+    const int32_t* slots = nullptr;   ///< [rows] where each row's K and V go: block * blockTokens + offset
+};
+
+struct RopeStore {
+    float* query = nullptr;                               ///< [rows, numHeads, keyDim], rotated in place
+    float* key = nullptr;                                 ///< [rows, numKvHeads, keyDim]; may be overwritten
+    const float* value = nullptr;                         ///< [rows, numKvHeads, valueDim]
+    int queryStride = 0, keyStride = 0, valueStride = 0;  ///< floats from row to row
+    int numHeads = 0;
+    const float* queryNorm =
+        nullptr;                     ///< [keyDim] per-head RMS norm before rotating (Qwen3, Gemma 3), or null
+    const float* keyNorm = nullptr;  ///< likewise for keys
+    float normEpsilon = 0.0F;
+    Rope rope;
+};
+
+struct AttentionShape {
+    int numHeads = 0;
+    float scale = 0.0F;    ///< multiplies q . k
+    int window = 0;        ///< 0: all earlier tokens; else token j is seen from i when i - j < window
+    float softcap = 0.0F;  ///< 0: none; else c * tanh(score / c)
+};
+
+/// One row's choice of the next token. Filters in this order: penalties, temperature scaling after top-k,
+/// top-p, min-p on the untempered distribution's survivors as `sample` describes. `temperature` 0 is argmax.
+struct SamplingRow {
+    float temperature = 0.0F;
+    int topK = 0;  ///< 0: no limit
+    float topP = 1.0F;
+    float minP = 0.0F;
+    float repeatPenalty = 1.0F;
+    float presencePenalty = 0.0F;
+    std::span<const int32_t> penalised;  ///< host memory; distinct token ids within the penalty window
+    uint64_t seed = 0;
+    uint64_t drawIndex = 0;  ///< index in the reply: the draw is a function of (seed, drawIndex, token) alone
+};
+
+class Ops {
+  public:
+    virtual ~Ops() = default;
+
+    virtual DeviceInfo info() const = 0;
+
+    // --- memory -------------------------------------------------------------------------------------------
+    /// Uninitialised bytes. Throws OutOfDeviceMemory.
+    virtual DeviceBuffer allocate(size_t bytes) = 0;
+    /// Copies host bytes to the device; the host bytes may change once it returns.
+    virtual void upload(void* device, const void* host, size_t bytes) = 0;
+    /// Waits for everything enqueued, then copies to the host.
+    virtual void download(void* host, const void* device, size_t bytes) = 0;
+    /// Device to device; the ranges must not overlap.
+    virtual void copy(void* to, const void* from, size_t bytes) = 0;
+    virtual void synchronize() = 0;
+
+    /// Repacks a stored matrix for this device. Throws OutOfDeviceMemory. `source` may be read later too
+    /// (CPU float path), so its mapping must outlive the weight.
+    virtual std::unique_ptr<Weight> loadWeight(const HostMatrix& source) = 0;
+    virtual std::unique_ptr<Activations> makeActivations(int capacityRows, int width) = 0;
+
+    // --- operations ---------------------------------------------------------------------------------------
+    /// out[r] = table[ids[r]] * scale, as floats. out [rows, table.columns()]. Ids must be within the table.
+    virtual void embed(float* out, const Weight& table, const int32_t* ids, float scale, int rows) = 0;
+
+    /// residual += branchNorm ? rmsNorm(branch) * branchNorm : branch   (skipped when `branch` is null), then
+    /// out = rmsNorm(residual) * norm, in the form matmul takes. residual, branch [rows, width];
+    /// norm, branchNorm [width]. rmsNorm(x) = x / sqrt(mean(x^2) + epsilon).
+    virtual void addNorm(Activations& out, float* residual, const float* branch, const float* branchNorm,
+                         const float* norm, float epsilon, int rows, int width) = 0;
+
+    /// All projections of one input. `in` holds rows.total() rows of weight->columns() values.
+    virtual void matmul(std::span<const Projection> projections, const Activations& in, RowSplit rows) = 0;
+
+    /// out = act(in gate^T) * (in up^T). out [rows, gate.rows()]; scratch [rows, 2 * gate.rows()] floats.
+    virtual void gatedFfn(Activations& out, const Weight& gate, const Weight& up, const Activations& in,
+                          GateKind kind, float* scratch, RowSplit rows) = 0;
+
+    /// Per-head norms where given, rotation of queries and keys, then K and V into the layer's blocks.
+    virtual void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows,
+                           const BlockTables& tables) = 0;
+
+    /// Causal attention through block tables. out [rows, numHeads * valueDim] ready for the output
+    /// projection; query [rows, numHeads, keyDim] with `queryStride` floats from row to row. Head h reads KV
+    /// head h / (numHeads / numKvHeads). Row r of a sequence sees its stored tokens 0 .. positions[r].
+    /// Softmax in float, splits of a fixed number of tokens merged in ascending order.
+    virtual void attention(Activations& out, const float* query, int queryStride, const KvLayer& layer,
+                           const StepRows& rows, const BlockTables& tables, const AttentionShape& shape) = 0;
+
+    /// Picks rows of an activation: out[i] = in[index[i]]. Used to run the head only where logits are wanted.
+    virtual void gatherRows(Activations& out, const Activations& in, const int32_t* index, int rows) = 0;
+
+    /// Draws one token per row into `ids` (host memory) and waits. logits [rows, vocabulary] device floats;
+    /// may be overwritten. Steps per row, each over what the step before left:
+    ///   1. penalties on the tokens in `penalised` (logit > 0 ? logit / r : logit * r; then -
+    ///   presencePenalty)
+    ///   2. temperature 0: the largest logit, lowest id first; done
+    ///   3. top-k, then top-p and min-p over softmax(logits) (the token that crosses top-p stays)
+    ///   4. argmax(logit / temperature + Gumbel(seed, drawIndex, token)): an exact draw from the softmax at
+    ///      that temperature, and the same draw whatever else runs or which tokens were filtered (used by
+    ///      speculative decoding to couple draft and target).
+    virtual void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
+                        std::span<int32_t> ids) = 0;
+
+  protected:
+    friend class DeviceBuffer;
+    virtual void release(void* data, size_t bytes) noexcept = 0;
+};
+
+inline DeviceBuffer::~DeviceBuffer() {
+    if (data_ != nullptr) ops_->release(data_, bytes_);
+}
+
+}  // namespace kernels
