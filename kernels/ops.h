@@ -184,8 +184,7 @@ struct AttentionShape {
     float softcap = 0.0F;  ///< 0: none; else c * tanh(score / c)
 };
 
-/// One row's choice of the next token. Filters in this order: penalties, temperature scaling after top-k,
-/// top-p, min-p on the untempered distribution's survivors as `sample` describes. `temperature` 0 is argmax.
+/// One row's choice of the next token; Ops::sample says in which order the fields apply. Temperature 0 is argmax.
 struct SamplingRow {
     float temperature = 0.0F;
     int topK = 0;  ///< 0: no limit
