@@ -1,0 +1,159 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/error.h"
+#include "engine/kv/kv_layout.h"
+#include "engine/model/transformer.h"
+#include "engine/sampling/sampling_params.h"
+#include "engine/tokenizer/tokenizer.h"
+
+/// The engine: one loaded model, many sequences, one thread. Plain C++; only values cross to other threads.
+namespace engine {
+
+enum class DeviceChoice : uint8_t { Best, Cpu, Cuda };
+enum class ComputeChoice : uint8_t { Int8, Float };
+
+struct EngineOptions {
+    std::filesystem::path model;
+    DeviceChoice device = DeviceChoice::Best;
+    int threads = 0;        ///< CPU threads; 0: one for each core
+    int contextTokens = 0;  ///< of one sequence; 0: what the model was made for, as far as memory goes
+    KvType kvType = KvType::F16;
+    size_t kvBytes = 0;                           ///< bound of the KV pools; 0: planned from free memory
+    ComputeChoice compute = ComputeChoice::Int8;  ///< Float implies KvType::F32
+    int maxRows = 512;                            ///< rows of a step, i.e. the largest prefill chunk
+};
+
+using RequestId = uint64_t;
+
+/// What to answer. Exactly one of `messages`, `prompt` is used: `messages` goes through the model's chat
+/// template (contents are data: no special token is recognised in them), `prompt` is taken as it stands
+/// (special tokens recognised, BOS as the model asks).
+struct GenerateRequest {
+    nlohmann::ordered_json messages;  ///< [{"role":…, "content":…}, …]
+    std::optional<std::string> prompt;
+    /// For each message, the ids the model generated for it, if it did: spliced into the rendered prompt
+    /// where the text equals their decoding, since sampled text often encodes differently. Empty: none.
+    std::vector<std::vector<TokenId>> generatedIds;
+    SamplingParams sampling;
+    int maxNewTokens = -1;  ///< -1: to the end of the context
+    int priority = 0;       ///< larger goes first
+};
+
+enum class FinishReason : uint8_t { Stop, Length, Cancelled, Failed };
+const char* toString(FinishReason reason);  ///< "stop", "length", "cancelled", "failed"
+
+struct RequestStats {
+    int promptTokens = 0;
+    int cachedTokens = 0;   ///< of the prompt, found in the prefix cache
+    int prefillTokens = 0;  ///< computed before the first token
+    int newTokens = 0;      ///< the end token counts
+    int draftedTokens = 0;
+    int acceptedTokens = 0;
+    double queueMillis = 0;  ///< from submit to admission
+    double ttftMillis = 0;   ///< from submit to the first token
+    double prefillTokensPerSecond = 0;
+    double decodeTokensPerSecond = 0;  ///< (newTokens - 1) / time from first to last
+    int contextTokens = 0;             ///< tokens of the sequence at the end
+    int contextLimit = 0;
+};
+
+struct Started {
+    RequestId id;
+    int promptTokens;
+    int cachedTokens;
+};
+struct PromptProgress {
+    RequestId id;
+    int tokensDone;
+    int tokensTotal;
+};
+/// New text (whole UTF-8) and the ids behind it; either may be empty when the other runs ahead.
+struct TextDelta {
+    RequestId id;
+    std::string text;
+    std::vector<TokenId> ids;
+};
+struct Finished {
+    RequestId id;
+    FinishReason reason;
+    RequestStats stats;
+};
+struct Failed {
+    RequestId id;
+    Error error;
+};
+using EngineEvent = std::variant<Started, PromptProgress, TextDelta, Finished, Failed>;
+
+/// A snapshot for people.
+struct EngineStats {
+    std::string device;
+    int running = 0, waiting = 0;
+    int kvBlocksUsed = 0, kvBlocksTotal = 0;
+    size_t kvBytesUsed = 0, kvBytesTotal = 0;
+    size_t weightBytes = 0, peakDeviceBytes = 0;
+    double decodeTokensPerSecond = 0;  ///< of the last second, all sequences together
+};
+
+/// What a window needs to know of a loaded model.
+struct LoadedModel {
+    std::string name;
+    std::string architecture;
+    int contextLimit = 0;  ///< tokens of one sequence
+    int trainedContext = 0;
+    bool hasChatTemplate = false;
+    uint64_t vocabularyHash = 0;
+};
+
+class Engine {
+  public:
+    using Clock = std::function<std::chrono::nanoseconds()>;
+
+    /// Loads a model; takes seconds, so call it off the GUI thread. `clock` is steady time unless a test
+    /// gives one.
+    static Result<std::unique_ptr<Engine>> load(const EngineOptions& options,
+                                                const LoadProgress& progress = {}, Clock clock = {});
+    virtual ~Engine() = default;  ///< stops the thread, drops what runs
+
+    // --- any thread ---
+    virtual RequestId submit(GenerateRequest request) = 0;
+    /// The request ends within one step with Finished{Cancelled}; unknown or ended ids are ignored.
+    virtual void cancel(RequestId id) = 0;
+    /// Everything since the last call, in order.
+    virtual std::vector<EngineEvent> takeEvents() = 0;
+    virtual EngineStats stats() const = 0;
+    virtual const LoadedModel& model() const = 0;
+    virtual const Tokenizer& tokenizer() const = 0;
+    /// Ids of a conversation as a request with these messages would send them (for a context meter).
+    virtual Result<std::vector<TokenId>> promptTokens(const GenerateRequest& request) const = 0;
+
+    /// Starts the engine's own thread. `wake` is called on it when the event queue turns from empty to
+    /// non-empty; it must only post a notice.
+    virtual void start(std::function<void()> wake) = 0;
+    virtual void stop() = 0;
+
+    // --- with no thread started: the caller's thread ---
+    /// One step: takes commands, schedules, runs the model once, emits events. False when nothing was to do.
+    virtual bool step() = 0;
+    /// Log-likelihoods of a text, for `score`: for each position the negative log-likelihood in nats of the
+    /// next id and the likeliest next id. Feeds `rowsAtATime` ids a step (0: as many as fit).
+    struct Score {
+        std::vector<double> nll;
+        std::vector<TokenId> likeliest;
+    };
+    virtual Result<Score> score(const std::vector<TokenId>& ids, int rowsAtATime) = 0;
+    /// Aborts with the reason when pools or sequences disagree. Only between steps.
+    virtual void checkIntegrity() const = 0;
+};
+
+}  // namespace engine
