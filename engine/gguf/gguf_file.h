@@ -45,6 +45,9 @@ class GgufFile {
     /// element type).
     static Result<GgufFile> open(const std::filesystem::path& path);
 
+    /// The same checks on bytes in memory (tests, fuzzing); always one shard. `name` stands in for the path.
+    static Result<GgufFile> fromBytes(std::vector<std::byte> bytes, std::string_view name);
+
     GgufFile(GgufFile&&) noexcept;
     GgufFile& operator=(GgufFile&&) noexcept;
     GgufFile(const GgufFile&) = delete;
