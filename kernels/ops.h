@@ -123,8 +123,22 @@ struct Rope {
 
 enum class KvType : uint8_t { F32, F16, Q8_0, Q4_0 };
 
-/// Bytes of one stored row of `headDim` values of that type (Q types: blocks of 32, as in GGUF).
-size_t kvRowBytes(KvType type, int headDim);
+/// Bytes of one stored row of `headDim` values of that type (Q types: blocks of 32 with a half scale; how a
+/// row arranges quants and scales is the device's business).
+constexpr size_t kvRowBytes(KvType type, int headDim) {
+    const auto values = static_cast<size_t>(headDim);
+    switch (type) {
+        case KvType::F32:
+            return values * 4;
+        case KvType::F16:
+            return values * 2;
+        case KvType::Q8_0:
+            return values / 32 * 34;
+        case KvType::Q4_0:
+            return values / 32 * 18;
+    }
+    return 0;
+}
 
 /// The paged keys and values of one layer: [blocks][K|V][numKvHeads][blockTokens][headDim], i.e. within a
 /// block all K rows, then all V rows; a head's rows are contiguous.
@@ -136,9 +150,9 @@ struct KvLayer {
     int valueDim = 0;  ///< values in a value row
     int blockTokens = 0;
 
-    size_t keyRowBytes() const { return kvRowBytes(type, keyDim); }
-    size_t valueRowBytes() const { return kvRowBytes(type, valueDim); }
-    size_t blockBytes() const {
+    constexpr size_t keyRowBytes() const { return kvRowBytes(type, keyDim); }
+    constexpr size_t valueRowBytes() const { return kvRowBytes(type, valueDim); }
+    constexpr size_t blockBytes() const {
         return static_cast<size_t>(numKvHeads) * static_cast<size_t>(blockTokens) *
                (keyRowBytes() + valueRowBytes());
     }
@@ -184,7 +198,8 @@ struct AttentionShape {
     float softcap = 0.0F;  ///< 0: none; else c * tanh(score / c)
 };
 
-/// One row's choice of the next token; Ops::sample says in which order the fields apply. Temperature 0 is argmax.
+/// One row's choice of the next token; Ops::sample says in which order the fields apply. Temperature 0 is
+/// argmax.
 struct SamplingRow {
     float temperature = 0.0F;
     int topK = 0;  ///< 0: no limit
