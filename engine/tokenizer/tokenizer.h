@@ -13,6 +13,8 @@
 namespace engine {
 
 class GgufFile;
+class SpecialMatcher;
+struct ByteRange;
 struct Vocabulary;
 
 using TokenId = int32_t;
@@ -22,6 +24,14 @@ using TokenId = int32_t;
 struct TextPiece {
     std::string_view text;
     bool special = false;
+};
+
+/// How one kind of tokenizer differs from another around the text itself.
+struct TokenizerTraits {
+    bool addsBos = false;
+    bool addsSpacePrefix = false;         ///< each stretch of text is encoded as if a space came first
+    bool splitsAtUserDefined = false;     ///< user-defined tokens are found before the text is encoded
+    bool controlTakesSpaceAfter = false;  ///< white space after a special token belongs to it (Phi-3)
 };
 
 /// Text to token ids and back, for one vocabulary. Immutable after load: safe from any thread.
@@ -40,6 +50,8 @@ class Tokenizer {
     virtual ~Tokenizer();
 
     /// `addBos`: put BOS first when the vocabulary asks for it (`addsBos()`). EOS is never added here.
+    /// User-defined tokens are recognised even if `recogniseSpecial` is off, as the tokenizers that made the
+    /// vocabularies do.
     std::vector<TokenId> encode(std::string_view text, bool recogniseSpecial, bool addBos) const;
     /// The pieces' texts are joined and encoded as one text, split only by special tokens: borders between
     /// pieces do not show in the ids. A control token is recognised only where all its bytes lie in special
@@ -69,7 +81,7 @@ class Tokenizer {
     std::optional<TokenId> eos() const;
     bool addsBos() const;
     bool addsEos() const;
-    /// decode() drops the first space of the whole text (SentencePiece with `add_space_prefix`).
+    /// decode() drops one space where a stretch of text begins (SentencePiece with `add_space_prefix`).
     bool stripsLeadingSpace() const;
 
     int32_t vocabularySize() const;
@@ -80,16 +92,24 @@ class Tokenizer {
     std::string_view pre() const;    ///< `tokenizer.ggml.pre`, empty if absent
 
   protected:
-    explicit Tokenizer(std::unique_ptr<const Vocabulary> vocabulary);
+    Tokenizer(std::unique_ptr<const Vocabulary> vocabulary, TokenizerTraits traits);
 
-    /// Appends the ids of a stretch that holds no special token. `first`: it starts the text or follows a
-    /// special token, where SentencePiece puts its space prefix.
-    virtual void encodeText(std::string_view text, bool first, std::vector<TokenId>& out) const = 0;
+    /// Appends the ids of a stretch of text between special tokens. `text` is not empty. Any thread.
+    virtual void encodeText(std::string_view text, std::vector<TokenId>& out) const = 0;
 
     const Vocabulary& vocabulary() const { return *vocabulary_; }
 
   private:
+    std::vector<TokenId> encodeRanges(std::string_view text, std::span<const ByteRange> special, bool raw,
+                                      bool addBos) const;
+    bool takesSpaceAfter(TokenId id) const;
+    /// Whether encoding starts a new stretch of text after this token.
+    bool splitsText(TokenId id) const;
+
     std::unique_ptr<const Vocabulary> vocabulary_;
+    TokenizerTraits traits_;
+    std::unique_ptr<SpecialMatcher> matcher_;
+    uint64_t hash_;
 };
 
 }  // namespace engine
