@@ -1,0 +1,231 @@
+#include "kernels/cuda/cuda_ops.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "kernels/cuda/activations.cuh"
+#include "kernels/cuda/attention.h"
+#include "kernels/cuda/cuda_common.cuh"
+#include "kernels/cuda/matmul_decode.h"
+#include "kernels/cuda/matmul_prefill.h"
+#include "kernels/cuda/packed_weight.h"
+#include "kernels/cuda/row_operations.h"
+#include "kernels/cuda/sampling.h"
+
+namespace kernels {
+namespace {
+
+using detail::ActivationView;
+using detail::checkCuda;
+using detail::PackedMatrix;
+
+/// Device memory without the Ops interface around it, for the implementation's own use.
+class DeviceMemory {
+  public:
+    DeviceMemory() = default;
+    explicit DeviceMemory(size_t bytes) : bytes_(bytes) {
+        if (bytes == 0) return;
+        if (cudaMalloc(&data_, bytes) == cudaSuccess) return;
+        cudaGetLastError();   // the failure is reported here, not at the next launch
+        size_t free = 0, total = 0;
+        cudaMemGetInfo(&free, &total);
+        throw OutOfDeviceMemory("the GPU has " + std::to_string(free >> 20) + " MiB free of " + std::to_string(total >> 20) + " MiB, but " +
+                                std::to_string(bytes >> 20) +
+                                " MiB were asked for; close programs that use it, or choose a smaller model or context");
+    }
+    ~DeviceMemory() { cudaFree(data_); }
+    DeviceMemory(DeviceMemory&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    DeviceMemory& operator=(DeviceMemory&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(bytes_, other.bytes_);
+        return *this;
+    }
+    std::byte* data() const { return static_cast<std::byte*>(data_); }
+    size_t bytes() const { return bytes_; }
+    /// Gives the bytes up to the caller, who frees them with cudaFree.
+    void* release() { bytes_ = 0; return std::exchange(data_, nullptr); }
+
+  private:
+    void* data_ = nullptr;
+    size_t bytes_ = 0;
+};
+
+class CudaWeight final : public Weight {
+  public:
+    CudaWeight(DType type, uint64_t rows, uint64_t columns)
+        : memory_(detail::packedBytes(type, rows, columns)), packed_(detail::packedView(type, rows, columns, memory_.data())) {}
+    DType dtype() const override { return packed_.type; }
+    uint64_t rows() const override { return static_cast<uint64_t>(packed_.rows); }
+    uint64_t columns() const override { return static_cast<uint64_t>(packed_.columns); }
+    size_t deviceBytes() const override { return memory_.bytes(); }
+    const PackedMatrix& packed() const { return packed_; }
+
+  private:
+    DeviceMemory memory_;
+    PackedMatrix packed_;
+};
+
+class CudaActivations final : public Activations {
+  public:
+    CudaActivations(int capacityRows, int width) : capacityRows_(capacityRows) {
+        view_.width = width;
+        view_.groups = detail::ceilDiv(width, 64);
+        const size_t groups = static_cast<size_t>(capacityRows) * static_cast<size_t>(view_.groups);
+        memory_ = DeviceMemory(groups * (64 + sizeof(detail::GroupFacts)) + static_cast<size_t>(capacityRows) * static_cast<size_t>(width) * 2);
+        view_.quants = reinterpret_cast<int8_t*>(memory_.data());
+        view_.facts = reinterpret_cast<detail::GroupFacts*>(memory_.data() + groups * 64);
+        view_.values = reinterpret_cast<__nv_bfloat16*>(memory_.data() + groups * (64 + sizeof(detail::GroupFacts)));
+    }
+    int capacityRows() const override { return capacityRows_; }
+    int width() const override { return view_.width; }
+    const ActivationView& view() const { return view_; }
+
+  private:
+    int capacityRows_;
+    DeviceMemory memory_;
+    ActivationView view_;
+};
+
+const PackedMatrix& packedOf(const Weight& weight) { return static_cast<const CudaWeight&>(weight).packed(); }
+const ActivationView& viewOf(const Activations& activations) { return static_cast<const CudaActivations&>(activations).view(); }
+
+class CudaOps final : public Ops {
+  public:
+    CudaOps() {
+        checkCuda(cudaGetDeviceProperties(&properties_, 0), "reading the device's properties");
+        checkCuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+    }
+    ~CudaOps() override {
+        cudaStreamSynchronize(stream_);
+        cudaStreamDestroy(stream_);
+    }
+
+    DeviceInfo info() const override {
+        DeviceInfo info{"cuda", properties_.name, 0, 0};
+        checkCuda(cudaMemGetInfo(&info.freeBytes, &info.totalBytes), "asking for free memory");
+        return info;
+    }
+
+    DeviceBuffer allocate(size_t bytes) override {
+        DeviceMemory memory(bytes);
+        return {this, memory.release(), bytes};
+    }
+    void upload(void* device, const void* host, size_t bytes) override {
+        checkCuda(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_), "upload");
+        checkCuda(cudaStreamSynchronize(stream_), "upload");
+    }
+    void download(void* host, const void* device, size_t bytes) override {
+        checkCuda(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_), "download");
+        checkCuda(cudaStreamSynchronize(stream_), "download");
+    }
+    void copy(void* to, const void* from, size_t bytes) override {
+        checkCuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copy");
+    }
+    void synchronize() override { checkCuda(cudaStreamSynchronize(stream_), "waiting for the device"); }
+
+    std::unique_ptr<Weight> loadWeight(const HostMatrix& source) override {
+        auto weight = std::make_unique<CudaWeight>(source.dtype, source.rows, source.columns);
+        const size_t bytesPerRow = rowBytes(source.dtype, source.columns);
+        if (detail::isPlain(source.dtype)) {
+            upload(const_cast<std::byte*>(weight->packed().data), source.data, source.rows * bytesPerRow);
+            return weight;
+        }
+        if (staging_.bytes() < std::max(kStagingBytes, bytesPerRow * 16)) staging_ = DeviceMemory(std::max(kStagingBytes, bytesPerRow * 16));
+        const auto rowsAtATime = static_cast<uint64_t>(staging_.bytes() / bytesPerRow / 16 * 16);
+        for (uint64_t first = 0; first < source.rows; first += rowsAtATime) {
+            const uint64_t count = std::min(rowsAtATime, source.rows - first);
+            upload(staging_.data(), source.data + first * bytesPerRow, count * bytesPerRow);
+            detail::repack(weight->packed(), staging_.data(), static_cast<int>(first), static_cast<int>(count), stream_);
+        }
+        synchronize();
+        return weight;
+    }
+    std::unique_ptr<Activations> makeActivations(int capacityRows, int width) override {
+        return std::make_unique<CudaActivations>(capacityRows, width);
+    }
+
+    void embed(float* out, const Weight& table, const int32_t* ids, float scale, int rows) override {
+        if (rows > 0) detail::gatherPackedRows(out, packedOf(table), ids, scale, rows, stream_);
+    }
+    void addNorm(Activations& out, float* residual, const float* branch, const float* branchNorm, const float* norm, float epsilon, int rows,
+                 int width) override {
+        if (rows > 0) detail::addNorm(viewOf(out), residual, branch, branchNorm, norm, epsilon, rows, width, stream_);
+    }
+    void matmul(std::span<const Projection> projections, const Activations& in, RowSplit rows) override {
+        if (rows.decode > 0) {
+            std::array<detail::DecodeProduct, kMaxProjections> products{};
+            for (size_t i = 0; i < projections.size(); ++i)
+                products[i] = {packedOf(*projections[i].weight), projections[i].out, projections[i].outStride, projections[i].bias};
+            detail::matmulDecode({products.data(), projections.size()}, viewOf(in), rows.decode, stream_);
+        }
+        if (rows.prefill == 0) return;
+        for (const Projection& p : projections) {
+            const PackedMatrix& w = packedOf(*p.weight);
+            float* out = p.out + static_cast<size_t>(rows.decode) * static_cast<size_t>(p.outStride);
+            prefill_.run(out, p.outStride, w, viewOf(in), rows.decode, rows.prefill, stream_);
+            if (p.bias != nullptr) detail::addBias(out, p.outStride, p.bias, rows.prefill, w.rows, stream_);
+        }
+    }
+    void gatedFfn(Activations& out, const Weight& gate, const Weight& up, const Activations& in, GateKind kind, float* scratch,
+                  RowSplit rows) override {
+        if (rows.total() == 0) return;
+        const int width = out.width();
+        const Projection products[] = {{&gate, scratch, 2 * width, nullptr}, {&up, scratch + width, 2 * width, nullptr}};
+        matmul(products, in, rows);
+        detail::gatedActivation(viewOf(out), scratch, scratch + width, 2 * width, kind, rows.total(), stream_);
+    }
+    void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables) override {
+        if (rows.rows.total() > 0) detail::ropeStore(args, layer, rows, tables, stream_);
+    }
+    void attention(Activations& out, const float* query, int queryStride, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
+                   const AttentionShape& shape) override {
+        if (rows.rows.decode > 0) {
+            float* workspace = floats(detail::decodeAttentionFloats(rows.rows.decode, shape.numHeads, layer.valueDim, rows.maxContextLength));
+            detail::attendDecode(viewOf(out), query, queryStride, layer, rows, tables, shape, workspace, stream_);
+        }
+        if (rows.rows.prefill > 0) {
+            float* result = floats(static_cast<size_t>(rows.rows.total()) * static_cast<size_t>(out.width()));
+            detail::attendPrefill(result, query, queryStride, layer, rows, tables, shape, stream_);
+            detail::quantiseRows(viewOf(out), result, rows.rows.decode, rows.rows.prefill, stream_);
+        }
+    }
+    void gatherRows(Activations& out, const Activations& in, const int32_t* index, int rows) override {
+        if (rows > 0) detail::gatherActivations(viewOf(out), viewOf(in), index, rows, stream_);
+    }
+    void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows, std::span<int32_t> ids) override {
+        sampler_.sample(logits, vocabulary, rows, ids, stream_);
+    }
+
+  protected:
+    void release(void* data, size_t) noexcept override {
+        cudaStreamSynchronize(stream_);   // what is enqueued may still read it
+        cudaFree(data);
+    }
+
+  private:
+    static constexpr size_t kStagingBytes = 64U << 20;
+    static constexpr size_t kMaxProjections = 8;   ///< of one input; a model has at most three
+
+    /// Workspace of attention; grows to the largest step seen. Safe to reuse at once: one stream runs in order.
+    float* floats(size_t count) {
+        if (workspace_.bytes() < count * sizeof(float)) {
+            synchronize();
+            workspace_ = DeviceMemory();
+            workspace_ = DeviceMemory(count * sizeof(float));
+        }
+        return reinterpret_cast<float*>(workspace_.data());
+    }
+
+    cudaDeviceProp properties_{};
+    cudaStream_t stream_ = nullptr;
+    DeviceMemory staging_, workspace_;
+    detail::PrefillProduct prefill_;
+    detail::DeviceSampler sampler_;
+};
+
+}  // namespace
+
+Ops* newCudaOps() { return new CudaOps; }
+
+}  // namespace kernels

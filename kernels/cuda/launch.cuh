@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "kernels/cuda/cuda_common.cuh"
+
+/// Launching with programmatic dependent launch where the card has it (compute capability 9.0): a kernel may start while
+/// its predecessor drains, and must call waitForPredecessor() before it touches anything that another kernel writes
+/// or still reads. Every kernel of a step does, so the chain is ordered end to end.
+namespace kernels::detail {
+
+__device__ inline void waitForPredecessor() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+/// From here on the next kernel's blocks may take free places.
+__device__ inline void letSuccessorStart() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+/// Whether the current device overlaps dependent launches. Asked once.
+inline bool overlapsLaunches() {
+    static const bool overlaps = [] {
+        int device = 0, major = 0;
+        return cudaGetDevice(&device) == cudaSuccess &&
+               cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess && major >= 9;
+    }();
+    return overlaps;
+}
+
+/// Whether to use the kernels built on bulk copies; ALCOVE_CUDA_GENERIC=1 forces the generic ones. Asked once.
+inline bool streamsBulk() {
+    static const bool streams = [] {
+        const char* generic = std::getenv("ALCOVE_CUDA_GENERIC");
+        return overlapsLaunches() && (generic == nullptr || generic[0] != '1');
+    }();
+    return streams;
+}
+
+template <class... Parameters, class... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, int threads, size_t sharedBytes, cudaStream_t stream,
+            Arguments&&... arguments) {
+    cudaLaunchAttribute attribute{};
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config{};
+    config.gridDim = grid;
+    config.blockDim = dim3(static_cast<unsigned>(threads));
+    config.dynamicSmemBytes = sharedBytes;
+    config.stream = stream;
+    config.attrs = &attribute;
+    config.numAttrs = overlapsLaunches() ? 1 : 0;
+    checkCuda(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), name);
+}
+
+}  // namespace kernels::detail

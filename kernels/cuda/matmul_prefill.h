@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <map>
+#include <utility>
+
+#include "kernels/cuda/packed_weight.h"
+
+namespace kernels::detail {
+
+struct ActivationView;
+
+/// Products of many rows, bound by arithmetic: the matrix is unpacked to bfloat16 a slab of rows at a time, small
+/// enough to stay in the L2 cache, and multiplied on the tensor cores by cuBLASLt. Each shape of slab has one
+/// algorithm, chosen once and without split-K, so a row's result is the same for every number of rows in the call.
+class PrefillProduct {
+  public:
+    /// Throws OutOfDeviceMemory.
+    PrefillProduct();
+    ~PrefillProduct();
+    PrefillProduct(const PrefillProduct&) = delete;
+    PrefillProduct& operator=(const PrefillProduct&) = delete;
+
+    /// out[r] = w x[firstRow + r] for `rows` rows; out [rows, w.rows] with `outStride` floats from row to row.
+    void run(float* out, int outStride, const PackedMatrix& w, const ActivationView& x, int firstRow, int rows, cudaStream_t stream);
+
+  private:
+    struct Shape {
+        int slabRows, columns, outStride;
+        auto operator<=>(const Shape&) const = default;
+    };
+    const cublasLtMatmulAlgo_t& algorithm(const Shape& shape);
+
+    cublasLtHandle_t handle_ = nullptr;
+    cublasLtMatmulDesc_t product_ = nullptr;
+    void* slab_ = nullptr;        ///< bfloat16 [kSlabValues]
+    void* workspace_ = nullptr;
+    std::map<Shape, cublasLtMatmulAlgo_t> algorithms_;
+};
+
+}  // namespace kernels::detail
