@@ -1,0 +1,265 @@
+#include "engine/model/transformer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "engine/gguf/gguf_file.h"
+#include "engine/model/rope_table.h"
+#include "engine/model/weight_store.h"
+
+namespace engine {
+namespace {
+
+using kernels::Activations;
+using kernels::DeviceBuffer;
+using kernels::Weight;
+
+struct Layer {
+    DeviceBuffer attentionNorm, feedForwardNorm;           ///< [E]
+    DeviceBuffer postAttentionNorm, postFeedForwardNorm;   ///< [E]; Gemma 3, else empty
+    DeviceBuffer queryNorm, keyNorm;                       ///< [keyDim]; Qwen 3 and Gemma 3, else empty
+    DeviceBuffer queryBias, keyBias, valueBias;            ///< Qwen 2, else empty
+    std::unique_ptr<Weight> query, key, value, output, gate, up, down;
+    kernels::Rope rope;
+    int group = 0, indexInGroup = 0;                       ///< where its KV is
+};
+
+/// A step's integers in one upload: arrays are added one after the other and get device addresses.
+class StepUpload {
+  public:
+    explicit StepUpload(const DeviceBuffer& buffer) : device_(buffer.as<int32_t>()), capacity_(buffer.bytes() / sizeof(int32_t)) {}
+    const int32_t* add(const std::vector<int32_t>& values) {
+        const size_t at = host_.size();
+        host_.insert(host_.end(), values.begin(), values.end());
+        return device_ + at;
+    }
+    bool fits() const { return host_.size() <= capacity_; }
+    void send(kernels::Ops& ops) const { ops.upload(device_, host_.data(), host_.size() * sizeof(int32_t)); }
+
+  private:
+    int32_t* device_;
+    size_t capacity_;
+    std::vector<int32_t> host_;
+};
+
+class DenseTransformer final : public Transformer {
+  public:
+    DenseTransformer(const ModelConfig& config, kernels::Ops& ops, const TransformerLimits& limits) : config_(config), ops_(ops), limits_(limits) {}
+
+    std::optional<Error> load(const GgufFile& file, const LoadProgress& progress);
+    float* forward(const Batch& batch, std::span<KvBlockPool> pools) override;
+    const ModelConfig& config() const override { return config_; }
+    size_t weightBytes() const override { return weightBytes_; }
+
+  private:
+    struct Step {
+        kernels::StepRows rows;
+        std::vector<kernels::BlockTables> tables;   ///< [groups]
+    };
+
+    void loadLayer(WeightStore& store, int index);
+    void allocateScratch();
+    Step upload(const Batch& batch, const int32_t*& tokens, const int32_t*& logitRows);
+    void attentionBlock(const Layer& layer, const Step& step, const KvBlockPool& pool);
+    void feedForwardBlock(const Layer& layer, const Step& step);
+
+    int queryWidth() const { return config_.numHeads * config_.keyDim; }
+    int keyWidth() const { return config_.numKvHeads * config_.keyDim; }
+    int valueWidth() const { return config_.numKvHeads * config_.valueDim; }
+
+    ModelConfig config_;
+    kernels::Ops& ops_;
+    TransformerLimits limits_;
+    std::vector<DeviceBuffer> frequencies_;   ///< one table for each kind of layer
+    std::vector<Layer> layers_;
+    std::unique_ptr<Weight> embedding_, head_;   ///< head_ null: tied to the embedding
+    DeviceBuffer outputNorm_;
+    size_t weightBytes_ = 0;
+
+    // Scratch of a step, rows as limits_.maxRows.
+    DeviceBuffer residual_, branch_, projected_, gates_, logits_, integers_;
+    std::unique_ptr<Activations> input_, attended_, gated_, picked_;
+};
+
+std::optional<Error> DenseTransformer::load(const GgufFile& file, const LoadProgress& progress) {
+    WeightStore store(file, ops_, progress);
+    embedding_ = store.matrix("token_embd.weight", config_.vocabulary, config_.embedding);
+    if (store.has("output.weight")) head_ = store.matrix("output.weight", config_.vocabulary, config_.embedding);
+    outputNorm_ = store.vector("output_norm.weight", config_.embedding);
+
+    const std::vector<float> factors = store.hostVector("rope_freqs.weight");
+    if (!factors.empty() && factors.size() != static_cast<size_t>(config_.ropeDimensions / 2))
+        return Error{ErrorCode::InvalidFile, fmt::format("{}: the tensor 'rope_freqs.weight' has {} values, but the metadata asks for {}", file.path().string(),
+                                                         factors.size(), config_.ropeDimensions / 2)};
+    struct Kind { float base; bool scaled; kernels::Rope rope; };
+    std::vector<Kind> kinds;
+    for (int index = 0; index < config_.layers; ++index) {
+        const LayerAttention& attention = config_.attention[static_cast<size_t>(index)];
+        auto kind = std::ranges::find_if(kinds, [&](const Kind& k) { return k.base == attention.ropeBase && k.scaled == attention.scaledRope; });
+        if (kind == kinds.end()) {
+            const RopeTable table = makeRopeTable(config_, attention.ropeBase, attention.scaledRope, factors);
+            frequencies_.push_back(ops_.allocate(std::max<size_t>(1, table.inverseFrequency.size()) * sizeof(float)));
+            ops_.upload(frequencies_.back().data(), table.inverseFrequency.data(), table.inverseFrequency.size() * sizeof(float));
+            kinds.push_back({attention.ropeBase, attention.scaledRope,
+                             {config_.ropePairs, config_.ropeDimensions, frequencies_.back().as<float>(), table.magnitude}});
+            kind = kinds.end() - 1;
+        }
+        loadLayer(store, index);
+        layers_.back().rope = kind->rope;
+        if (store.problem()) return store.problem();
+    }
+    // Layers find their KV by the layout's grouping.
+    const KvLayout layout = KvLayout::of(config_, KvType::F16);
+    for (size_t group = 0; group < layout.groups.size(); ++group)
+        for (size_t i = 0; i < layout.groups[group].layers.size(); ++i) {
+            Layer& layer = layers_[static_cast<size_t>(layout.groups[group].layers[i])];
+            layer.group = static_cast<int>(group);
+            layer.indexInGroup = static_cast<int>(i);
+        }
+    if (store.problem()) return store.problem();
+    allocateScratch();
+    weightBytes_ += (head_ ? head_ : embedding_)->deviceBytes();
+    return std::nullopt;
+}
+
+void DenseTransformer::loadLayer(WeightStore& store, int index) {
+    const auto name = [index](const char* part) { return fmt::format("blk.{}.{}", index, part); };
+    const int E = config_.embedding, F = config_.feedForward;
+    Layer& layer = layers_.emplace_back();
+    layer.attentionNorm = store.vector(name("attn_norm.weight"), E);
+    layer.feedForwardNorm = store.vector(name("ffn_norm.weight"), E);
+    if (config_.architecture == Architecture::Gemma3) {
+        layer.postAttentionNorm = store.vector(name("post_attention_norm.weight"), E);
+        layer.postFeedForwardNorm = store.vector(name("post_ffw_norm.weight"), E);
+    }
+    if (config_.architecture == Architecture::Gemma3 || config_.architecture == Architecture::Qwen3) {
+        layer.queryNorm = store.vector(name("attn_q_norm.weight"), config_.keyDim);
+        layer.keyNorm = store.vector(name("attn_k_norm.weight"), config_.keyDim);
+    }
+    layer.queryBias = store.optionalVector(name("attn_q.bias"), queryWidth());
+    layer.keyBias = store.optionalVector(name("attn_k.bias"), keyWidth());
+    layer.valueBias = store.optionalVector(name("attn_v.bias"), valueWidth());
+    layer.query = store.matrix(name("attn_q.weight"), queryWidth(), E);
+    layer.key = store.matrix(name("attn_k.weight"), keyWidth(), E);
+    layer.value = store.matrix(name("attn_v.weight"), valueWidth(), E);
+    layer.output = store.matrix(name("attn_output.weight"), E, config_.numHeads * config_.valueDim);
+    layer.gate = store.matrix(name("ffn_gate.weight"), F, E);
+    layer.up = store.matrix(name("ffn_up.weight"), F, E);
+    layer.down = store.matrix(name("ffn_down.weight"), E, F);
+    for (const auto* weight : {&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate, &layer.up, &layer.down})
+        if (*weight != nullptr) weightBytes_ += (*weight)->deviceBytes();
+}
+
+void DenseTransformer::allocateScratch() {
+    const auto rows = static_cast<size_t>(limits_.maxRows);
+    const auto floats = [&](size_t count) { return ops_.allocate(count * sizeof(float)); };
+    residual_ = floats(rows * static_cast<size_t>(config_.embedding));
+    branch_ = floats(rows * static_cast<size_t>(config_.embedding));
+    projected_ = floats(rows * static_cast<size_t>(queryWidth() + keyWidth() + valueWidth()));
+    gates_ = floats(rows * 2 * static_cast<size_t>(config_.feedForward));
+    logits_ = floats(static_cast<size_t>(limits_.maxLogitRows) * static_cast<size_t>(config_.vocabulary));
+    input_ = ops_.makeActivations(limits_.maxRows, config_.embedding);
+    attended_ = ops_.makeActivations(limits_.maxRows, config_.numHeads * config_.valueDim);
+    gated_ = ops_.makeActivations(limits_.maxRows, config_.feedForward);
+    picked_ = ops_.makeActivations(limits_.maxLogitRows, config_.embedding);
+    // Tokens, positions and logit rows; per group a slot a row, CSR starts, and every sequence's blocks at 16 tokens each.
+    const auto groups = KvLayout::of(config_, KvType::F16).groups.size();
+    const size_t sequences = static_cast<size_t>(limits_.maxSequences) + 1;
+    const size_t blocks = sequences * (static_cast<size_t>(limits_.maxContext) / 16 + 1);
+    integers_ = ops_.allocate((3 * rows + 2 * sequences + groups * (rows + sequences + blocks)) * sizeof(int32_t));
+}
+
+DenseTransformer::Step DenseTransformer::upload(const Batch& batch, const int32_t*& tokens, const int32_t*& logitRows) {
+    StepUpload arrays(integers_);
+    Step step;
+    tokens = arrays.add(batch.tokens);
+    logitRows = arrays.add(batch.logitRows);
+    step.rows.rows = batch.rows;
+    step.rows.sequences = batch.sequences();
+    step.rows.positions = arrays.add(batch.positions);
+    step.rows.rowStart = arrays.add(batch.rowStart);
+    step.rows.contextLength = arrays.add(batch.contextLength);
+    for (int s = 0; s < batch.sequences(); ++s) {
+        const auto at = static_cast<size_t>(s);
+        step.rows.maxRowsPerSequence = std::max(step.rows.maxRowsPerSequence, batch.rowStart[at + 1] - batch.rowStart[at]);
+        step.rows.maxContextLength = std::max(step.rows.maxContextLength, batch.contextLength[at]);
+    }
+    for (const Batch::Group& group : batch.groups) step.tables.push_back({arrays.add(group.tableStart), arrays.add(group.blocks), arrays.add(group.slots)});
+    if (!arrays.fits()) throw std::logic_error("a batch larger than the transformer's limits");
+    arrays.send(ops_);
+    return step;
+}
+
+float* DenseTransformer::forward(const Batch& batch, std::span<KvBlockPool> pools) {
+    const int32_t *tokens = nullptr, *logitRows = nullptr;
+    const Step step = upload(batch, tokens, logitRows);
+    const int rows = batch.rows.total(), E = config_.embedding;
+    ops_.embed(residual_.as<float>(), *embedding_, tokens, config_.embeddingScale, rows);
+    const float* branch = nullptr;
+    const float* branchNorm = nullptr;
+    for (const Layer& layer : layers_) {
+        ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, layer.attentionNorm.as<float>(), config_.normEpsilon, rows, E);
+        attentionBlock(layer, step, pools[static_cast<size_t>(layer.group)]);
+        ops_.addNorm(*input_, residual_.as<float>(), branch_.as<float>(), layer.postAttentionNorm.as<float>(), layer.feedForwardNorm.as<float>(),
+                     config_.normEpsilon, rows, E);
+        feedForwardBlock(layer, step);
+        branch = branch_.as<float>();
+        branchNorm = layer.postFeedForwardNorm.as<float>();
+    }
+    if (batch.logitRows.empty()) return logits_.as<float>();
+    ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, outputNorm_.as<float>(), config_.normEpsilon, rows, E);
+    const auto count = static_cast<int>(batch.logitRows.size());
+    ops_.gatherRows(*picked_, *input_, logitRows, count);
+    const kernels::Projection head{(head_ ? head_ : embedding_).get(), logits_.as<float>(), config_.vocabulary, nullptr};
+    ops_.matmul({&head, 1}, *picked_, {count, 0});
+    return logits_.as<float>();
+}
+
+void DenseTransformer::attentionBlock(const Layer& layer, const Step& step, const KvBlockPool& pool) {
+    const int stride = queryWidth() + keyWidth() + valueWidth();
+    float* query = projected_.as<float>();
+    float *key = query + queryWidth(), *value = key + keyWidth();
+    const kernels::Projection products[] = {{layer.query.get(), query, stride, layer.queryBias.as<float>()},
+                                            {layer.key.get(), key, stride, layer.keyBias.as<float>()},
+                                            {layer.value.get(), value, stride, layer.valueBias.as<float>()}};
+    ops_.matmul(products, *input_, step.rows.rows);
+    const kernels::KvLayer kv = pool.layer(layer.indexInGroup);
+    const kernels::BlockTables& tables = step.tables[static_cast<size_t>(layer.group)];
+    kernels::RopeStore store;
+    store.query = query;
+    store.key = key;
+    store.value = value;
+    store.queryStride = store.keyStride = store.valueStride = stride;
+    store.numHeads = config_.numHeads;
+    store.queryNorm = layer.queryNorm.as<float>();
+    store.keyNorm = layer.keyNorm.as<float>();
+    store.normEpsilon = config_.normEpsilon;
+    store.rope = layer.rope;
+    ops_.ropeStore(store, kv, step.rows, tables);
+    const kernels::AttentionShape shape{config_.numHeads, config_.attentionScale, pool.layout().window, config_.attentionSoftcap};
+    ops_.attention(*attended_, query, stride, kv, step.rows, tables, shape);
+    const kernels::Projection output{layer.output.get(), branch_.as<float>(), config_.embedding, nullptr};
+    ops_.matmul({&output, 1}, *attended_, step.rows.rows);
+}
+
+void DenseTransformer::feedForwardBlock(const Layer& layer, const Step& step) {
+    ops_.gatedFfn(*gated_, *layer.gate, *layer.up, *input_, config_.gate, gates_.as<float>(), step.rows.rows);
+    const kernels::Projection down{layer.down.get(), branch_.as<float>(), config_.embedding, nullptr};
+    ops_.matmul({&down, 1}, *gated_, step.rows.rows);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transformer>> Transformer::load(const GgufFile& file, const ModelConfig& config, kernels::Ops& ops, const TransformerLimits& limits,
+                                                       const LoadProgress& progress) {
+    auto transformer = std::make_unique<DenseTransformer>(config, ops, limits);
+    try {
+        if (auto problem = transformer->load(file, progress)) return tl::unexpected<Error>(*problem);
+    } catch (const kernels::OutOfDeviceMemory& shortage) {
+        return fail(ErrorCode::OutOfMemory, "{}: {}", file.path().string(), shortage.what());
+    }
+    return transformer;
+}
+
+}  // namespace engine
