@@ -36,8 +36,8 @@ Plugin openPlugin() {
             return {nullptr, "the CUDA plug-in " + candidate.string() + " belongs to another version of Alcove; reinstall"};
         return {table, {}};
     }
-    if (!lastError.empty()) return {nullptr, "the CUDA plug-in cannot be opened (" + lastError + "); running on the CPU"};
-    return {nullptr, "this build has no CUDA plug-in (libalcove_cuda.so); running on the CPU"};
+    if (!lastError.empty()) return {nullptr, "the CUDA plug-in cannot be opened (" + lastError + ")"};
+    return {nullptr, "this build has no CUDA plug-in (libalcove_cuda.so)"};
 }
 
 const Plugin& plugin() {

@@ -32,6 +32,7 @@ struct EngineOptions {
     size_t kvBytes = 0;                           ///< bound of the KV pools; 0: planned from free memory
     ComputeChoice compute = ComputeChoice::Int8;  ///< Float implies KvType::F32
     int maxRows = 512;                            ///< rows of a step, i.e. the largest prefill chunk
+    int maxLogitRows = 64;                        ///< rows of a step whose logits are wanted; `score` likes more
 };
 
 using RequestId = uint64_t;

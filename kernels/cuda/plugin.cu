@@ -10,7 +10,7 @@ void findDevice(CudaReport* report) {
     cudaDriverGetVersion(&report->driverVersion);
     cudaRuntimeGetVersion(&report->runtimeVersion);
     if (report->driverVersion == 0) {
-        report->reason = "no NVIDIA driver is installed; running on the CPU";
+        report->reason = "no NVIDIA driver is installed";
         return;
     }
     int devices = 0;
@@ -18,16 +18,16 @@ void findDevice(CudaReport* report) {
     if (status == cudaErrorInsufficientDriver) {
         report->reason = "the NVIDIA driver supports CUDA " + std::to_string(report->driverVersion / 1000) + "." +
                          std::to_string(report->driverVersion % 1000 / 10) + ", but Alcove needs " + std::to_string(report->runtimeVersion / 1000) +
-                         ".0 or later; update the driver. Running on the CPU";
+                         ".0 or later; update the driver";
         return;
     }
     if (status != cudaSuccess || devices == 0) {
-        report->reason = std::string("no NVIDIA GPU can be used (") + cudaGetErrorString(status) + "); running on the CPU";
+        report->reason = std::string("no NVIDIA GPU can be used (") + cudaGetErrorString(status) + ")";
         return;
     }
     cudaDeviceProp properties{};
     if (const cudaError_t read = cudaGetDeviceProperties(&properties, 0); read != cudaSuccess) {
-        report->reason = std::string("the NVIDIA GPU does not answer (") + cudaGetErrorString(read) + "); running on the CPU";
+        report->reason = std::string("the NVIDIA GPU does not answer (") + cudaGetErrorString(read) + ")";
         return;
     }
     report->deviceName = properties.name;
@@ -35,11 +35,11 @@ void findDevice(CudaReport* report) {
     report->computeMinor = properties.minor;
     if (properties.major * 10 + properties.minor < 75) {
         report->reason = report->deviceName + " has compute capability " + std::to_string(properties.major) + "." +
-                         std::to_string(properties.minor) + ", but Alcove needs 7.5; running on the CPU";
+                         std::to_string(properties.minor) + ", but Alcove needs 7.5";
         return;
     }
     if (const cudaError_t asked = cudaMemGetInfo(&report->freeBytes, &report->totalBytes); asked != cudaSuccess) {
-        report->reason = report->deviceName + " cannot be opened (" + cudaGetErrorString(asked) + "); running on the CPU";
+        report->reason = report->deviceName + " cannot be opened (" + cudaGetErrorString(asked) + ")";
         return;
     }
     report->usable = true;

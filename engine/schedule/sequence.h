@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "engine/kv/block_table.h"
+#include "engine/sampling/sampling_params.h"
+#include "engine/tokenizer/tokenizer.h"
+
+namespace engine {
+
+/// A request once its prompt is encoded. Tokens [0, computed) have their KV stored; the rest is to be computed.
+/// computed < tokens.size() at all times while it is scheduled.
+struct Sequence {
+    uint64_t id = 0;
+    SamplingParams sampling;
+    int priority = 0;
+    std::vector<TokenId> tokens;         ///< prompt, then what was generated
+    int promptTokens = 0;
+    int maxTokens = 0;                   ///< of prompt and reply together
+    int computed = 0;
+    std::vector<BlockTable> tables;      ///< one for each KV group; empty while waiting
+    std::chrono::nanoseconds submitted{}, admitted{};
+
+    int newTokens() const { return static_cast<int>(tokens.size()) - promptTokens; }
+    int remaining() const { return static_cast<int>(tokens.size()) - computed; }
+};
+
+}  // namespace engine
