@@ -49,6 +49,10 @@ struct GenerateRequest {
     SamplingParams sampling;
     int maxNewTokens = -1;  ///< -1: to the end of the context
     int priority = 0;       ///< larger goes first
+    /// Ids in place of `messages` and `prompt`, taken as they are.
+    std::vector<TokenId> promptIds;
+    /// A step ends when so many tokens of the prompt are computed, so that a benchmark can measure from there; 0: none.
+    int promptBorder = 0;
 };
 
 enum class FinishReason : uint8_t { Stop, Length, Cancelled, Failed };
@@ -67,6 +71,7 @@ struct RequestStats {
     double decodeTokensPerSecond = 0;  ///< (newTokens - 1) / time from first to last
     int contextTokens = 0;             ///< tokens of the sequence at the end
     int contextLimit = 0;
+    int kvBlocks = 0;  ///< most blocks held at once, all groups together
 };
 
 struct Started {
@@ -102,6 +107,7 @@ struct EngineStats {
     int running = 0, waiting = 0;
     int kvBlocksUsed = 0, kvBlocksTotal = 0;
     size_t kvBytesUsed = 0, kvBytesTotal = 0;
+    double kvWaste = 0;  ///< share of the rows in used blocks that hold no token, 0 to 1
     size_t weightBytes = 0, peakDeviceBytes = 0;
     double decodeTokensPerSecond = 0;  ///< of the last second, all sequences together
 };

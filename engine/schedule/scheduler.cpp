@@ -96,7 +96,8 @@ Scheduler::Plan Scheduler::schedule(std::chrono::nanoseconds now, std::vector<st
         for (Sequence* sequence : order) {
             if (budget == 0) break;
             if (!isRunning(sequence) || (sequence->computed >= sequence->promptTokens) != decode) continue;
-            const int end = decode ? static_cast<int>(sequence->tokens.size()) : sequence->promptTokens;
+            int end = decode ? static_cast<int>(sequence->tokens.size()) : sequence->promptTokens;
+            if (sequence->computed < sequence->promptBorder) end = std::min(end, sequence->promptBorder);
             const int count = std::min(budget, end - sequence->computed);
             if (!reserveByPreempting(*sequence, sequence->computed + count, plan)) continue;
             addPart(plan, *sequence, count);

@@ -19,6 +19,7 @@ struct Sequence {
     std::vector<TokenId> tokens;         ///< prompt, then what was generated
     int promptTokens = 0;
     int maxTokens = 0;                   ///< of prompt and reply together
+    int promptBorder = 0;                ///< a step ends when so many tokens are computed; 0: none
     int computed = 0;
     std::vector<BlockTable> tables;      ///< one for each KV group; empty while waiting
     std::chrono::nanoseconds submitted{}, admitted{};
