@@ -33,7 +33,8 @@ Plugin openPlugin() {
         auto* entry = reinterpret_cast<CudaPluginEntry>(dlsym(library, kCudaPluginEntryName));
         const CudaPluginTable* table = entry != nullptr ? entry() : nullptr;
         if (table == nullptr || table->abiVersion != kCudaPluginAbi)
-            return {nullptr, "the CUDA plug-in " + candidate.string() + " belongs to another version of Alcove; reinstall"};
+            return {nullptr, "the CUDA plug-in " + candidate.string() +
+                                 " belongs to another version of Alcove; reinstall"};
         return {table, {}};
     }
     if (!lastError.empty()) return {nullptr, "the CUDA plug-in cannot be opened (" + lastError + ")"};

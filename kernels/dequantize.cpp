@@ -8,7 +8,8 @@
 namespace kernels {
 namespace {
 
-constexpr std::array<int, 16> kIq4Values{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+constexpr std::array<int, 16> kIq4Values{-127, -104, -83, -65, -49, -35, -22, -10,
+                                         1,    13,   25,  38,  53,  69,  89,  113};
 
 /// Reads little-endian fields of a block one after the other.
 class Block {
@@ -34,7 +35,8 @@ struct ScaleAndMinimum {
 /// 6-bit scale and minimum j of 8, packed in 12 bytes (Q4_K, Q5_K).
 ScaleAndMinimum packedScale(const Block& b, int at, int j) {
     if (j < 4) return {b.byte(at + j) & 63, b.byte(at + j + 4) & 63};
-    return {(b.byte(at + j + 4) & 15) | b.byte(at + j - 4) >> 6 << 4, b.byte(at + j + 4) >> 4 | b.byte(at + j) >> 6 << 4};
+    return {(b.byte(at + j + 4) & 15) | b.byte(at + j - 4) >> 6 << 4,
+            b.byte(at + j + 4) >> 4 | b.byte(at + j) >> 6 << 4};
 }
 
 void blockQ4K(const Block& b, float* out, bool fiveBits) {
@@ -55,7 +57,8 @@ void blockQ2K(const Block& b, float* out) {
     const float d = b.half(80), dmin = b.half(82);
     for (int k = 0; k < 256; ++k) {
         const int scale = b.byte(k / 16), q = b.byte(16 + k / 128 * 32 + k % 32) >> (k % 128 / 32 * 2) & 3;
-        out[k] = d * static_cast<float>(scale & 15) * static_cast<float>(q) - dmin * static_cast<float>(scale >> 4);
+        out[k] = d * static_cast<float>(scale & 15) * static_cast<float>(q) -
+                 dmin * static_cast<float>(scale >> 4);
     }
 }
 
@@ -65,7 +68,8 @@ void blockQ3K(const Block& b, float* out) {
         const int j = k / 16;
         const int low = j < 8 ? b.byte(96 + j) & 15 : b.byte(96 + j - 8) >> 4;
         const int scale = (low | (b.byte(104 + j % 4) >> (j / 4 * 2) & 3) << 4) - 32;
-        const int q = (b.byte(32 + k / 128 * 32 + k % 32) >> (k % 128 / 32 * 2) & 3) - ((b.byte(k % 32) >> (k / 32) & 1) != 0 ? 0 : 4);
+        const int q = (b.byte(32 + k / 128 * 32 + k % 32) >> (k % 128 / 32 * 2) & 3) -
+                      ((b.byte(k % 32) >> (k / 32) & 1) != 0 ? 0 : 4);
         out[k] = d * static_cast<float>(scale) * static_cast<float>(q);
     }
 }
@@ -76,17 +80,20 @@ void blockQ6K(const Block& b, float* out) {
         const int quarter = k % 128 / 32;
         const int low = b.byte(k / 128 * 64 + quarter % 2 * 32 + k % 32) >> (quarter / 2 * 4) & 15;
         const int high = b.byte(128 + k / 128 * 32 + k % 32) >> (quarter * 2) & 3;
-        out[k] = d * static_cast<float>(b.signedByte(192 + k / 16)) * static_cast<float>((low | high << 4) - 32);
+        out[k] =
+            d * static_cast<float>(b.signedByte(192 + k / 16)) * static_cast<float>((low | high << 4) - 32);
     }
 }
 
 void blockIq4Xs(const Block& b, float* out) {
     const float d = b.half(0);
     for (int group = 0; group < 8; ++group) {
-        const int low = b.byte(4 + group / 2) >> (group % 2 * 4) & 15, high = static_cast<int>(b.u16(2) >> (2 * group) & 3U);
+        const int low = b.byte(4 + group / 2) >> (group % 2 * 4) & 15,
+                  high = static_cast<int>(b.u16(2) >> (2 * group) & 3U);
         const float scale = d * static_cast<float>((low | high << 4) - 32);
         for (int i = 0; i < 32; ++i)
-            out[group * 32 + i] = scale * static_cast<float>(kIq4Values[static_cast<size_t>(b.nibble(8 + group * 16, i))]);
+            out[group * 32 + i] =
+                scale * static_cast<float>(kIq4Values[static_cast<size_t>(b.nibble(8 + group * 16, i))]);
     }
 }
 
@@ -99,24 +106,34 @@ void dequantizeBlock(DType type, const Block& b, float* out) {
             for (int i = 0; i < 32; ++i) out[i] = b.half(0) * static_cast<float>(b.nibble(4, i)) + b.half(2);
             return;
         case DType::Q5_0:
-            for (int i = 0; i < 32; ++i) out[i] = b.half(0) * static_cast<float>((b.nibble(6, i) | b.bit(2, i) << 4) - 16);
+            for (int i = 0; i < 32; ++i)
+                out[i] = b.half(0) * static_cast<float>((b.nibble(6, i) | b.bit(2, i) << 4) - 16);
             return;
         case DType::Q5_1:
-            for (int i = 0; i < 32; ++i) out[i] = b.half(0) * static_cast<float>(b.nibble(8, i) | b.bit(4, i) << 4) + b.half(2);
+            for (int i = 0; i < 32; ++i)
+                out[i] = b.half(0) * static_cast<float>(b.nibble(8, i) | b.bit(4, i) << 4) + b.half(2);
             return;
         case DType::Q8_0:
             for (int i = 0; i < 32; ++i) out[i] = b.half(0) * static_cast<float>(b.signedByte(2 + i));
             return;
         case DType::IQ4_NL:
-            for (int i = 0; i < 32; ++i) out[i] = b.half(0) * static_cast<float>(kIq4Values[static_cast<size_t>(b.nibble(2, i))]);
+            for (int i = 0; i < 32; ++i)
+                out[i] = b.half(0) * static_cast<float>(kIq4Values[static_cast<size_t>(b.nibble(2, i))]);
             return;
-        case DType::Q2_K: return blockQ2K(b, out);
-        case DType::Q3_K: return blockQ3K(b, out);
-        case DType::Q4_K: return blockQ4K(b, out, false);
-        case DType::Q5_K: return blockQ4K(b, out, true);
-        case DType::Q6_K: return blockQ6K(b, out);
-        case DType::IQ4_XS: return blockIq4Xs(b, out);
-        default: return;
+        case DType::Q2_K:
+            return blockQ2K(b, out);
+        case DType::Q3_K:
+            return blockQ3K(b, out);
+        case DType::Q4_K:
+            return blockQ4K(b, out, false);
+        case DType::Q5_K:
+            return blockQ4K(b, out, true);
+        case DType::Q6_K:
+            return blockQ6K(b, out);
+        case DType::IQ4_XS:
+            return blockIq4Xs(b, out);
+        default:
+            return;
     }
 }
 
@@ -124,17 +141,22 @@ void dequantizeBlock(DType type, const Block& b, float* out) {
 
 void dequantizeRow(DType type, const std::byte* row, float* out, uint64_t columns) {
     switch (type) {
-        case DType::F32: std::memcpy(out, row, columns * 4); return;
+        case DType::F32:
+            std::memcpy(out, row, columns * 4);
+            return;
         case DType::F16:
             for (uint64_t i = 0; i < columns; ++i) out[i] = Block(row + 2 * i).half(0);
             return;
         case DType::BF16:
-            for (uint64_t i = 0; i < columns; ++i) out[i] = std::bit_cast<float>(static_cast<uint32_t>(Block(row + 2 * i).u16(0)) << 16);
+            for (uint64_t i = 0; i < columns; ++i)
+                out[i] = std::bit_cast<float>(static_cast<uint32_t>(Block(row + 2 * i).u16(0)) << 16);
             return;
-        default: break;
+        default:
+            break;
     }
     const DTypeInfo& info = dtypeInfo(type);
-    for (uint64_t done = 0; done < columns; done += static_cast<uint64_t>(info.blockElements), row += info.blockBytes)
+    for (uint64_t done = 0; done < columns;
+         done += static_cast<uint64_t>(info.blockElements), row += info.blockBytes)
         dequantizeBlock(type, Block(row), out + done);
 }
 

@@ -45,8 +45,8 @@ uint16_t floatToHalf(float value) {
     const auto bits = std::bit_cast<uint32_t>(value);
     const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000U);
     const uint32_t magnitude = bits & 0x7FFFFFFFU;
-    if (magnitude > 0x7F800000U) return static_cast<uint16_t>(sign | 0x7E00U);    // NaN
-    if (magnitude >= 0x477FF000U) return static_cast<uint16_t>(sign | 0x7C00U);   // rounds to infinity
+    if (magnitude > 0x7F800000U) return static_cast<uint16_t>(sign | 0x7E00U);   // NaN
+    if (magnitude >= 0x477FF000U) return static_cast<uint16_t>(sign | 0x7C00U);  // rounds to infinity
     if (magnitude < 0x38800000U) {
         // Subnormal: adding 2^-14 * 2^10 lets the float unit round to the multiple of 2^-24, to even.
         const float shifted = std::bit_cast<float>(magnitude) + 0.5F;

@@ -22,9 +22,12 @@ int32_t likeliest(std::span<const float> logits) {
     return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
-/// Keeps the likeliest ids whose probabilities reach `topP` of what `ids` have together; the one that crosses stays.
+/// Keeps the likeliest ids whose probabilities reach `topP` of what `ids` have together; the one that crosses
+/// stays.
 void keepTopP(std::vector<int32_t>& ids, std::span<const float> logits, float largest, float topP) {
-    const auto mass = [&](int32_t id) { return std::exp(static_cast<double>(logits[static_cast<size_t>(id)] - largest)); };
+    const auto mass = [&](int32_t id) {
+        return std::exp(static_cast<double>(logits[static_cast<size_t>(id)] - largest));
+    };
     double wanted = 0.0;
     for (const int32_t id : ids) wanted += mass(id);
     wanted *= static_cast<double>(topP);
@@ -37,7 +40,8 @@ void keepTopP(std::vector<int32_t>& ids, std::span<const float> logits, float la
             const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
             return x > y || (x == y && a < b);
         };
-        std::partial_sort(ids.begin() + static_cast<std::ptrdiff_t>(sorted), ids.begin() + static_cast<std::ptrdiff_t>(end), ids.end(), likelier);
+        std::partial_sort(ids.begin() + static_cast<std::ptrdiff_t>(sorted),
+                          ids.begin() + static_cast<std::ptrdiff_t>(end), ids.end(), likelier);
         for (; sorted < end; ++sorted) {
             reached += mass(ids[sorted]);
             if (reached >= wanted) {
@@ -61,7 +65,8 @@ int32_t sampleToken(std::span<float> logits, const SamplingRow& row) {
     if (row.minP > 0.0F) {
         // The likeliest token survives every filter, so this cut may come first and spare the others work.
         const float least = largest + std::log(row.minP);
-        if (row.topP >= 1.0F) std::erase_if(ids, [&](int32_t id) { return logits[static_cast<size_t>(id)] < least; });
+        if (row.topP >= 1.0F)
+            std::erase_if(ids, [&](int32_t id) { return logits[static_cast<size_t>(id)] < least; });
     }
     if (row.topK > 0 && static_cast<size_t>(row.topK) < ids.size()) {
         std::nth_element(ids.begin(), ids.begin() + row.topK - 1, ids.end(), [&](int32_t a, int32_t b) {

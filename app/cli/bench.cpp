@@ -21,7 +21,8 @@ struct BenchOptions {
     std::string draft, speculate = "auto", output = "md";
 };
 
-/// One row of the table: `prompt` tokens computed after `depth`, or `reply` tokens drawn by each of `batch` sequences.
+/// One row of the table: `prompt` tokens computed after `depth`, or `reply` tokens drawn by each of `batch`
+/// sequences.
 struct Test {
     int prompt = 0, reply = 0, depth = 0, batch = 1;
 
@@ -37,11 +38,15 @@ struct Measured {
     double tokensPerSecond = 0.0, bytesPerSecond = 0.0;
 };
 
-constexpr int kLeastRows = 64;   ///< a step computes at least so many rows of a prompt
+constexpr int kLeastRows = 64;  ///< a step computes at least so many rows of a prompt
 
 /// Steps that prefilling a test's sequences can take; those that are done draw meanwhile.
-int prefillSteps(const Test& test) { return test.batch * (test.depth / kLeastRows + 2); }
-int tokensOf(const Test& test) { return test.depth + (test.prompt > 0 ? test.prompt : test.reply + prefillSteps(test)) + 2; }
+int prefillSteps(const Test& test) {
+    return test.batch * (test.depth / kLeastRows + 2);
+}
+int tokensOf(const Test& test) {
+    return test.depth + (test.prompt > 0 ? test.prompt : test.reply + prefillSteps(test)) + 2;
+}
 
 std::vector<engine::TokenId> randomIds(int count, int vocabulary, uint64_t seed) {
     std::vector<engine::TokenId> ids(static_cast<size_t>(count));
@@ -53,13 +58,17 @@ std::vector<engine::TokenId> randomIds(int count, int vocabulary, uint64_t seed)
     return ids;
 }
 
-double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double secondsSince(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 class Bench {
   public:
     explicit Bench(engine::Engine& engine) : engine_(engine) {}
 
-    Measured run(const Test& test, uint64_t seed) { return test.prompt > 0 ? prefill(test, seed) : decode(test, seed); }
+    Measured run(const Test& test, uint64_t seed) {
+        return test.prompt > 0 ? prefill(test, seed) : decode(test, seed);
+    }
 
   private:
     engine::RequestId submit(int tokens, int replyTokens, int border, uint64_t seed) {
@@ -71,7 +80,8 @@ class Bench {
         return engine_.submit(std::move(request));
     }
 
-    /// One step's news: prompt tokens done so far by any sequence, replies' tokens, and how many requests have ended.
+    /// One step's news: prompt tokens done so far by any sequence, replies' tokens, and how many requests
+    /// have ended.
     struct News {
         int promptDone = 0, drawn = 0, ended = 0;
     };
@@ -80,8 +90,10 @@ class Bench {
         News news;
         for (const engine::EngineEvent& event : engine_.takeEvents()) {
             if (const auto* failed = std::get_if<engine::Failed>(&event)) failWith(failed->error);
-            if (const auto* progress = std::get_if<engine::PromptProgress>(&event)) news.promptDone = std::max(news.promptDone, progress->tokensDone);
-            if (const auto* delta = std::get_if<engine::TextDelta>(&event)) news.drawn += static_cast<int>(delta->ids.size());
+            if (const auto* progress = std::get_if<engine::PromptProgress>(&event))
+                news.promptDone = std::max(news.promptDone, progress->tokensDone);
+            if (const auto* delta = std::get_if<engine::TextDelta>(&event))
+                news.drawn += static_cast<int>(delta->ids.size());
             if (std::holds_alternative<engine::Finished>(event)) ++news.ended;
         }
         return news;
@@ -102,7 +114,9 @@ class Bench {
 
     Measured decode(const Test& test, uint64_t seed) {
         std::vector<engine::RequestId> ids;
-        for (int i = 0; i < test.batch; ++i) ids.push_back(submit(std::max(1, test.depth), test.reply + prefillSteps(test), 0, seed + static_cast<uint64_t>(i)));
+        for (int i = 0; i < test.batch; ++i)
+            ids.push_back(submit(std::max(1, test.depth), test.reply + prefillSteps(test), 0,
+                                 seed + static_cast<uint64_t>(i)));
         // From the step on that draws a token for every sequence, all of them decode.
         while (step().drawn < test.batch) continue;
         double bytes = 0.0;
@@ -151,7 +165,9 @@ engine::EngineOptions optionsFor(const BenchOptions& options, const std::vector<
         result.maxLogitRows = std::max(result.maxLogitRows, test.batch);
     }
     if (result.contextTokens == 0) result.contextTokens = context;
-    if (result.contextTokens < context) usageError(fmt::format("the tests need {} tokens of context, but --context says {}", context, result.contextTokens));
+    if (result.contextTokens < context)
+        usageError(fmt::format("the tests need {} tokens of context, but --context says {}", context,
+                               result.contextTokens));
     if (result.kvBytes == 0) result.kvBytes = tokens * layout.bytesPerToken();
     return result;
 }
@@ -163,8 +179,9 @@ struct Row {
 
 Row measure(Bench& bench, const Test& test, int repetitions, double bandwidth) {
     std::vector<Measured> runs;
-    bench.run(test, 0);   // the first run meets cold caches
-    for (int i = 0; i < repetitions; ++i) runs.push_back(bench.run(test, static_cast<uint64_t>(i + 1) * 1000));
+    bench.run(test, 0);  // the first run meets cold caches
+    for (int i = 0; i < repetitions; ++i)
+        runs.push_back(bench.run(test, static_cast<uint64_t>(i + 1) * 1000));
     const auto count = static_cast<double>(runs.size());
     Row row;
     row.test = test.name();
@@ -181,11 +198,17 @@ Row measure(Bench& bench, const Test& test, int repetitions, double bandwidth) {
 
 void print(const Row& row, bool json) {
     if (json) {
-        const nlohmann::ordered_json line{{"model", row.model}, {"test", row.test}, {"tok_s", row.tokensPerSecond}, {"tok_s_sd", row.deviation},
-                                          {"gb_s", row.gigabytesPerSecond}, {"bandwidth_share", row.share}, {"device", row.device}};
+        const nlohmann::ordered_json line{{"model", row.model},
+                                          {"test", row.test},
+                                          {"tok_s", row.tokensPerSecond},
+                                          {"tok_s_sd", row.deviation},
+                                          {"gb_s", row.gigabytesPerSecond},
+                                          {"bandwidth_share", row.share},
+                                          {"device", row.device}};
         fmt::print("{}\n", line.dump());
     } else {
-        fmt::print("| {} | {} | {:.2f} ± {:.2f} | {:.2f} | {:.1f} % | {} |\n", row.model, row.test, row.tokensPerSecond, row.deviation, row.gigabytesPerSecond, row.share * 100.0, row.device);
+        fmt::print("| {} | {} | {:.2f} ± {:.2f} | {:.2f} | {:.1f} % | {} |\n", row.model, row.test,
+                   row.tokensPerSecond, row.deviation, row.gigabytesPerSecond, row.share * 100.0, row.device);
     }
     std::fflush(stdout);
 }
@@ -195,13 +218,15 @@ void runBench(const BenchOptions& options) {
     const std::vector<Test> tests = testsOf(options);
     if (tests.empty()) usageError("there is nothing to measure: give -p or -n a number above 0");
     const engine::EngineOptions engineOptions = optionsFor(options, tests);
-    const double bandwidth = valueOr(engine::measureReadBandwidth(engineOptions.device, engineOptions.threads));
+    const double bandwidth =
+        valueOr(engine::measureReadBandwidth(engineOptions.device, engineOptions.threads));
     const auto engine = loadEngine(engineOptions);
     const std::string device = engine->stats().device, model = engine->model().name;
     const bool json = options.output == "jsonl";
     if (!json) {
         fmt::print("Read bandwidth measured in this run: {:.1f} GB/s\n\n", bandwidth / 1e9);
-        fmt::print("| model | test | tok/s | GB/s | of read bandwidth | device |\n|---|---|---|---|---|---|\n");
+        fmt::print(
+            "| model | test | tok/s | GB/s | of read bandwidth | device |\n|---|---|---|---|---|---|\n");
     }
     Bench bench(*engine);
     for (const Test& test : tests) {
@@ -218,13 +243,22 @@ void addBench(CLI::App& app) {
     auto options = std::make_shared<BenchOptions>();
     CLI::App* verb = app.add_subcommand("bench", "Prefill and decode speed, at depths and batch sizes");
     options->common.addDevice(*verb);
-    verb->add_option("-p", options->prompts, "Prompt lengths to prefill; 0 for none")->delimiter(',')->check(CLI::Range(0, 1 << 22));
-    verb->add_option("-n", options->replies, "Tokens to decode; 0 for none")->delimiter(',')->check(CLI::Range(0, 1 << 20));
-    verb->add_option("-d", options->depths, "Tokens already in the context")->delimiter(',')->check(CLI::Range(0, 1 << 22));
-    verb->add_option("-b", options->batches, "Sequences that decode together")->delimiter(',')->check(CLI::Range(1, 64));
+    verb->add_option("-p", options->prompts, "Prompt lengths to prefill; 0 for none")
+        ->delimiter(',')
+        ->check(CLI::Range(0, 1 << 22));
+    verb->add_option("-n", options->replies, "Tokens to decode; 0 for none")
+        ->delimiter(',')
+        ->check(CLI::Range(0, 1 << 20));
+    verb->add_option("-d", options->depths, "Tokens already in the context")
+        ->delimiter(',')
+        ->check(CLI::Range(0, 1 << 22));
+    verb->add_option("-b", options->batches, "Sequences that decode together")
+        ->delimiter(',')
+        ->check(CLI::Range(1, 64));
     verb->add_option("-r", options->repetitions, "Repetitions of each test")->check(CLI::Range(1, 1000));
     verb->add_option("--draft", options->draft, "A draft model")->type_name("MODEL");
-    verb->add_option("--speculate", options->speculate, "off, ngram, draft or auto")->check(CLI::IsMember({"off", "ngram", "draft", "auto"}));
+    verb->add_option("--speculate", options->speculate, "off, ngram, draft or auto")
+        ->check(CLI::IsMember({"off", "ngram", "draft", "auto"}));
     verb->add_option("-o", options->output, "md (a table) or jsonl")->check(CLI::IsMember({"md", "jsonl"}));
     verb->callback([options] { runBench(*options); });
 }

@@ -19,7 +19,9 @@ struct ChatOptions {
 /// The conversation so far, and the ids of what the model said, so that its answers are not encoded anew.
 class Chat {
   public:
-    Chat(engine::Engine& engine, const PromptOptions& options) : engine_(engine), options_(options) { reset(); }
+    Chat(engine::Engine& engine, const PromptOptions& options) : engine_(engine), options_(options) {
+        reset();
+    }
 
     void reset() {
         request_ = {};
@@ -33,7 +35,8 @@ class Chat {
         add("user", line, {});
         interrupted = 0;
         const auto answer = runRequest(
-            engine_, request_, [](const std::string& text) { fmt::print("{}", text), std::fflush(stdout); }, [] { return interrupted != 0; });
+            engine_, request_, [](const std::string& text) { fmt::print("{}", text), std::fflush(stdout); },
+            [] { return interrupted != 0; });
         if (!answer) {
             // What could not be answered is taken back, so that the chat can go on.
             request_.messages.erase(request_.messages.size() - 1);
@@ -42,11 +45,15 @@ class Chat {
             return;
         }
         add("assistant", answer->text, answer->ids);
-        if (answer->reason == engine::FinishReason::Length) fmt::print(" [the answer ends here: {} of {} tokens of context are used]", answer->stats.contextTokens, answer->stats.contextLimit);
+        if (answer->reason == engine::FinishReason::Length)
+            fmt::print(" [the answer ends here: {} of {} tokens of context are used]",
+                       answer->stats.contextTokens, answer->stats.contextLimit);
         if (answer->reason == engine::FinishReason::Cancelled) fmt::print(" [stopped]");
         fmt::print("\n");
         if (isatty(STDERR_FILENO) != 0)
-            fmt::print(stderr, "\x1b[2m{:.1f} tok/s, first after {:.0f} ms, {} of {} tokens of context\x1b[0m\n", answer->stats.decodeTokensPerSecond, answer->stats.ttftMillis,
+            fmt::print(stderr,
+                       "\x1b[2m{:.1f} tok/s, first after {:.0f} ms, {} of {} tokens of context\x1b[0m\n",
+                       answer->stats.decodeTokensPerSecond, answer->stats.ttftMillis,
                        answer->stats.contextTokens, answer->stats.contextLimit);
     }
 
@@ -63,11 +70,16 @@ class Chat {
 
 void runChat(const ChatOptions& options) {
     const auto engine = options.common.load();
-    if (!engine->model().hasChatTemplate) throw Failure{1, fmt::format("the model '{}' has no chat template and cannot chat; use generate --raw", options.common.model)};
+    if (!engine->model().hasChatTemplate)
+        throw Failure{1,
+                      fmt::format("the model '{}' has no chat template and cannot chat; use generate --raw",
+                                  options.common.model)};
     std::signal(SIGINT, [](int) { interrupted = 1; });
     const bool terminal = isatty(STDIN_FILENO) != 0;
     if (terminal)
-        fmt::print("{} on {}\nEnter sends, Ctrl+C stops an answer, /reset starts over, /exit or Ctrl+D ends.\n", engine->model().name, engine->stats().device);
+        fmt::print(
+            "{} on {}\nEnter sends, Ctrl+C stops an answer, /reset starts over, /exit or Ctrl+D ends.\n",
+            engine->model().name, engine->stats().device);
     Chat chat(*engine, options.prompt);
     const auto prompt = [terminal] {
         if (terminal) fmt::print("\n> ");

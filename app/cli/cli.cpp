@@ -10,24 +10,34 @@
 
 namespace cli {
 
-void failWith(const engine::Error& error) { throw Failure{1, error.message}; }
-void usageError(const std::string& message) { throw Failure{2, message}; }
+void failWith(const engine::Error& error) {
+    throw Failure{1, error.message};
+}
+void usageError(const std::string& message) {
+    throw Failure{2, message};
+}
 
 std::filesystem::path modelPath(const std::string& model) {
     namespace fs = std::filesystem;
     if (fs::exists(model)) return model;
     const char* data = std::getenv("XDG_DATA_HOME");
     const char* home = std::getenv("HOME");
-    const fs::path folder = (data != nullptr && *data != '\0' ? fs::path(data) : fs::path(home != nullptr ? home : ".") / ".local/share") / "alcove/models";
+    const fs::path folder =
+        (data != nullptr && *data != '\0' ? fs::path(data)
+                                          : fs::path(home != nullptr ? home : ".") / ".local/share") /
+        "alcove/models";
     for (const fs::path& candidate : {folder / model, folder / (model + ".gguf")})
         if (fs::exists(candidate)) return candidate;
-    throw Failure{1, fmt::format("there is no model '{}', neither as a path nor in {}; give the path of a .gguf file", model, folder.string())};
+    throw Failure{
+        1, fmt::format("there is no model '{}', neither as a path nor in {}; give the path of a .gguf file",
+                       model, folder.string())};
 }
 
 std::string readFile(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     std::string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-    if (!file.is_open() || file.bad()) throw Failure{1, fmt::format("the file '{}' cannot be read; check its name and permissions", path)};
+    if (!file.is_open() || file.bad())
+        throw Failure{1, fmt::format("the file '{}' cannot be read; check its name and permissions", path)};
     return content;
 }
 
@@ -37,30 +47,44 @@ nlohmann::ordered_json readJson(const std::string& path) {
     return json;
 }
 
-void CommonOptions::addModel(CLI::App& verb) { verb.add_option("model", model, "Path of a GGUF file, or the name of an installed model")->required()->type_name("MODEL"); }
+void CommonOptions::addModel(CLI::App& verb) {
+    verb.add_option("model", model, "Path of a GGUF file, or the name of an installed model")
+        ->required()
+        ->type_name("MODEL");
+}
 
 void CommonOptions::addDevice(CLI::App& verb) {
     addModel(verb);
-    verb.add_option("--device", device, "cpu or cuda (default: the best there is)")->check(CLI::IsMember({"cpu", "cuda", "best"}));
+    verb.add_option("--device", device, "cpu or cuda (default: the best there is)")
+        ->check(CLI::IsMember({"cpu", "cuda", "best"}));
     verb.add_option("--threads", threads, "CPU threads (default: one a core)")->check(CLI::Range(1, 1024));
-    verb.add_option("--context", context, "Tokens of one conversation (default: the model's, as far as memory goes)")->check(CLI::Range(16, 1 << 24));
-    verb.add_option("--kv-type", kvType, "How keys and values are kept: f16, q8_0 or q4_0")->check(CLI::IsMember({"f16", "q8_0", "q4_0"}));
+    verb.add_option("--context", context,
+                    "Tokens of one conversation (default: the model's, as far as memory goes)")
+        ->check(CLI::Range(16, 1 << 24));
+    verb.add_option("--kv-type", kvType, "How keys and values are kept: f16, q8_0 or q4_0")
+        ->check(CLI::IsMember({"f16", "q8_0", "q4_0"}));
     verb.add_option("--kv-bytes", kvBytes, "Bound of the device memory for keys and values");
 }
 
 engine::EngineOptions CommonOptions::engineOptions() const {
     engine::EngineOptions options;
     options.model = modelPath(model);
-    options.device = device == "cpu" ? engine::DeviceChoice::Cpu : device == "cuda" ? engine::DeviceChoice::Cuda : engine::DeviceChoice::Best;
+    options.device = device == "cpu"    ? engine::DeviceChoice::Cpu
+                     : device == "cuda" ? engine::DeviceChoice::Cuda
+                                        : engine::DeviceChoice::Best;
     options.threads = threads;
     options.contextTokens = context;
-    options.kvType = kvType == "q8_0" ? engine::KvType::Q8_0 : kvType == "q4_0" ? engine::KvType::Q4_0 : engine::KvType::F16;
+    options.kvType = kvType == "q8_0"   ? engine::KvType::Q8_0
+                     : kvType == "q4_0" ? engine::KvType::Q4_0
+                                        : engine::KvType::F16;
     options.kvBytes = kvBytes;
     options.compute = compute == "float" ? engine::ComputeChoice::Float : engine::ComputeChoice::Int8;
     return options;
 }
 
-std::unique_ptr<engine::Engine> CommonOptions::load() const { return loadEngine(engineOptions()); }
+std::unique_ptr<engine::Engine> CommonOptions::load() const {
+    return loadEngine(engineOptions());
+}
 
 std::unique_ptr<engine::Engine> loadEngine(const engine::EngineOptions& options) {
     const bool terminal = isatty(STDERR_FILENO) != 0;
@@ -74,21 +98,37 @@ std::unique_ptr<engine::Engine> loadEngine(const engine::EngineOptions& options)
 }
 
 void refuseSpeculation(const std::string& speculate, const std::string& draft) {
-    if (!draft.empty()) usageError("--draft: this version does not speculate with a draft model yet; leave it out");
-    if (speculate == "ngram" || speculate == "draft") usageError("--speculate " + speculate + ": this version does not speculate yet; use off or auto");
+    if (!draft.empty())
+        usageError("--draft: this version does not speculate with a draft model yet; leave it out");
+    if (speculate == "ngram" || speculate == "draft")
+        usageError("--speculate " + speculate + ": this version does not speculate yet; use off or auto");
 }
 
-std::string oneLine(const nlohmann::ordered_json& json) { return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace); }
-
-nlohmann::ordered_json statsJson(const engine::RequestStats& stats, engine::FinishReason reason, const engine::EngineStats& engineStats) {
-    return {{"prompt_tokens", stats.promptTokens}, {"cached_tokens", stats.cachedTokens}, {"prefill_tokens", stats.prefillTokens},
-            {"new_tokens", stats.newTokens}, {"finish", engine::toString(reason)}, {"queue_ms", stats.queueMillis}, {"ttft_ms", stats.ttftMillis},
-            {"prefill_tok_s", stats.prefillTokensPerSecond}, {"decode_tok_s", stats.decodeTokensPerSecond}, {"drafted_tokens", stats.draftedTokens},
-            {"accepted_tokens", stats.acceptedTokens}, {"device", engineStats.device}, {"peak_device_bytes", engineStats.peakDeviceBytes},
-            {"kv_blocks_used", stats.kvBlocks}, {"kv_blocks_total", engineStats.kvBlocksTotal}};
+std::string oneLine(const nlohmann::ordered_json& json) {
+    return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-engine::Result<Completion> runRequest(engine::Engine& engine, engine::GenerateRequest request, const std::function<void(const std::string&)>& show,
+nlohmann::ordered_json statsJson(const engine::RequestStats& stats, engine::FinishReason reason,
+                                 const engine::EngineStats& engineStats) {
+    return {{"prompt_tokens", stats.promptTokens},
+            {"cached_tokens", stats.cachedTokens},
+            {"prefill_tokens", stats.prefillTokens},
+            {"new_tokens", stats.newTokens},
+            {"finish", engine::toString(reason)},
+            {"queue_ms", stats.queueMillis},
+            {"ttft_ms", stats.ttftMillis},
+            {"prefill_tok_s", stats.prefillTokensPerSecond},
+            {"decode_tok_s", stats.decodeTokensPerSecond},
+            {"drafted_tokens", stats.draftedTokens},
+            {"accepted_tokens", stats.acceptedTokens},
+            {"device", engineStats.device},
+            {"peak_device_bytes", engineStats.peakDeviceBytes},
+            {"kv_blocks_used", stats.kvBlocks},
+            {"kv_blocks_total", engineStats.kvBlocksTotal}};
+}
+
+engine::Result<Completion> runRequest(engine::Engine& engine, engine::GenerateRequest request,
+                                      const std::function<void(const std::string&)>& show,
                                       const std::function<bool()>& stopped) {
     const engine::RequestId id = engine.submit(std::move(request));
     Completion completion;

@@ -11,8 +11,8 @@
 #include "engine/error.h"
 #include "engine/runtime/engine.h"
 
-/// alcove-cli: the engine on the command line. Results go to standard output, one line about a failure to standard error.
-/// Exit status: 0 success, 2 usage, 1 anything else.
+/// alcove-cli: the engine on the command line. Results go to standard output, one line about a failure to
+/// standard error. Exit status: 0 success, 2 usage, 1 anything else.
 namespace cli {
 
 /// A failure to report: thrown by verbs, printed as one line by main.
@@ -53,13 +53,15 @@ std::unique_ptr<engine::Engine> loadEngine(const engine::EngineOptions& options)
 /// A usage error for what this version cannot do, so that no option is silently without effect.
 void refuseSpeculation(const std::string& speculate, const std::string& draft);
 
-/// MODEL as a path, or as the name of a file (with or without .gguf) in the folder where Alcove keeps its models.
+/// MODEL as a path, or as the name of a file (with or without .gguf) in the folder where Alcove keeps its
+/// models.
 std::filesystem::path modelPath(const std::string& model);
 
 std::string readFile(const std::string& path);
 nlohmann::ordered_json readJson(const std::string& path);
 /// The figures of --stats, and a few more.
-nlohmann::ordered_json statsJson(const engine::RequestStats& stats, engine::FinishReason reason, const engine::EngineStats& engineStats);
+nlohmann::ordered_json statsJson(const engine::RequestStats& stats, engine::FinishReason reason,
+                                 const engine::EngineStats& engineStats);
 /// JSON on one line; bytes that are not UTF-8 come out as U+FFFD.
 std::string oneLine(const nlohmann::ordered_json& json);
 
@@ -71,9 +73,10 @@ struct Completion {
     engine::RequestStats stats;
 };
 
-/// Steps the engine until the request has ended. `show` gets each piece of text, `stopped` is asked before every step: true
-/// cancels. Either may be empty. A failed request is the error.
-engine::Result<Completion> runRequest(engine::Engine& engine, engine::GenerateRequest request, const std::function<void(const std::string&)>& show,
+/// Steps the engine until the request has ended. `show` gets each piece of text, `stopped` is asked before
+/// every step: true cancels. Either may be empty. A failed request is the error.
+engine::Result<Completion> runRequest(engine::Engine& engine, engine::GenerateRequest request,
+                                      const std::function<void(const std::string&)>& show,
                                       const std::function<bool()>& stopped = {});
 
 void addInfo(CLI::App& app);

@@ -26,7 +26,8 @@ nlohmann::ordered_json describe(const InfoOptions& options) {
     }
     const auto layout = engine::KvLayout::of(config, engine::KvType::F16);
     const int context = options.context > 0 ? options.context : config.contextLength;
-    const engine::MemoryPlan plan = engine::planMemory(file, config, layout, {}, context, (static_cast<size_t>(context) + 16) * layout.bytesPerToken(), 0);
+    const engine::MemoryPlan plan = engine::planMemory(
+        file, config, layout, {}, context, (static_cast<size_t>(context) + 16) * layout.bytesPerToken(), 0);
     return {{"architecture", config.architectureName},
             {"name", config.name},
             {"parameters", parameters},
@@ -47,16 +48,21 @@ nlohmann::ordered_json describe(const InfoOptions& options) {
 void addInfo(CLI::App& app) {
     auto options = std::make_shared<InfoOptions>();
     CLI::App* verb = app.add_subcommand("info", "What a model file is and needs");
-    verb->add_option("model", options->model, "Path of a GGUF file, or the name of an installed model")->required()->type_name("MODEL");
+    verb->add_option("model", options->model, "Path of a GGUF file, or the name of an installed model")
+        ->required()
+        ->type_name("MODEL");
     verb->add_flag("--json", options->json, "One JSON object instead of a table");
-    verb->add_option("--context", options->context, "Tokens of context that needed_bytes counts (default: the model's)")->check(CLI::Range(1, 1 << 24));
+    verb->add_option("--context", options->context,
+                     "Tokens of context that needed_bytes counts (default: the model's)")
+        ->check(CLI::Range(1, 1 << 24));
     verb->callback([options] {
         const nlohmann::ordered_json info = describe(*options);
         if (options->json) {
             fmt::print("{}\n", info.dump());
             return;
         }
-        for (const auto& [key, value] : info.items()) fmt::print("{:<20} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+        for (const auto& [key, value] : info.items())
+            fmt::print("{:<20} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
     });
 }
 

@@ -19,7 +19,9 @@ void assign(T& to, const std::string& name, const Json& value) {
     }
 }
 
-void assign(std::optional<std::string>& to, const std::string& name, const Json& value) { assign(to.emplace(), name, value); }
+void assign(std::optional<std::string>& to, const std::string& name, const Json& value) {
+    assign(to.emplace(), name, value);
+}
 
 }  // namespace
 
@@ -32,26 +34,35 @@ void PromptOptions::addText(CLI::App& verb) {
 }
 
 void PromptOptions::addSampling(CLI::App& verb) {
-    verb.add_option("-n", newTokens, "New tokens at most (default: to the end of the context)")->check(CLI::Range(-1, 1 << 30));
-    verb.add_option("--temp", temperature, "Temperature; 0 takes the likeliest token")->check(CLI::NonNegativeNumber);
+    verb.add_option("-n", newTokens, "New tokens at most (default: to the end of the context)")
+        ->check(CLI::Range(-1, 1 << 30));
+    verb.add_option("--temp", temperature, "Temperature; 0 takes the likeliest token")
+        ->check(CLI::NonNegativeNumber);
     verb.add_option("--top-k", topK, "Draw from the K likeliest tokens")->check(CLI::NonNegativeNumber);
-    verb.add_option("--top-p", topP, "Draw from the likeliest tokens that have this much probability")->check(CLI::Range(0.0, 1.0));
-    verb.add_option("--min-p", minP, "Draw from tokens at least this likely, relative to the likeliest")->check(CLI::Range(0.0, 1.0));
-    verb.add_option("--repeat-penalty", repeatPenalty, "Divides positive logits of tokens in the window")->check(CLI::PositiveNumber);
+    verb.add_option("--top-p", topP, "Draw from the likeliest tokens that have this much probability")
+        ->check(CLI::Range(0.0, 1.0));
+    verb.add_option("--min-p", minP, "Draw from tokens at least this likely, relative to the likeliest")
+        ->check(CLI::Range(0.0, 1.0));
+    verb.add_option("--repeat-penalty", repeatPenalty, "Divides positive logits of tokens in the window")
+        ->check(CLI::PositiveNumber);
     verb.add_option("--presence-penalty", presencePenalty, "Subtracted from logits of tokens in the window");
-    verb.add_option("--penalty-window", penaltyWindow, "Tokens looked back for penalties; -1 for all")->check(CLI::Range(-1, 1 << 30));
+    verb.add_option("--penalty-window", penaltyWindow, "Tokens looked back for penalties; -1 for all")
+        ->check(CLI::Range(-1, 1 << 30));
     verb.add_option("--seed", seed, "Seed of the draws");
-    verb.add_option("--stop", stop, "End before this text (may be given more than once)")->allow_extra_args(false);
+    verb.add_option("--stop", stop, "End before this text (may be given more than once)")
+        ->allow_extra_args(false);
     verb.add_flag("--ignore-eos", ignoreEos, "Go on past the model's end tokens");
 }
 
 void PromptOptions::addSpeculation(CLI::App& verb) {
     verb.add_option("--draft", draft, "A draft model")->type_name("MODEL");
-    verb.add_option("--speculate", speculate, "off, ngram, draft or auto")->check(CLI::IsMember({"off", "ngram", "draft", "auto"}));
+    verb.add_option("--speculate", speculate, "off, ngram, draft or auto")
+        ->check(CLI::IsMember({"off", "ngram", "draft", "auto"}));
 }
 
 engine::SamplingParams PromptOptions::sampling() const {
-    return {temperature, topK, topP, minP, repeatPenalty, presencePenalty, penaltyWindow, seed, stop, ignoreEos};
+    return {temperature,     topK,          topP, minP, repeatPenalty,
+            presencePenalty, penaltyWindow, seed, stop, ignoreEos};
 }
 
 engine::GenerateRequest PromptOptions::request() const {
@@ -65,7 +76,8 @@ engine::GenerateRequest PromptOptions::request() const {
         if (raw) usageError("--raw takes text, not --messages");
         request.messages = messages ? *messages : readJson(*messagesFile);
         if (!request.messages.is_array()) usageError("--messages takes a JSON array of messages");
-        if (system) request.messages.insert(request.messages.begin(), Json{{"role", "system"}, {"content", *system}});
+        if (system)
+            request.messages.insert(request.messages.begin(), Json{{"role", "system"}, {"content", *system}});
         return request;
     }
     std::string text = prompt ? *prompt : readFile(*promptFile);
@@ -86,27 +98,48 @@ PromptOptions PromptOptions::with(const Json& line) const {
     for (const auto& [key, value] : line.items()) {
         std::string name = key.substr(std::min(key.size(), key.find_first_not_of('-')));
         std::ranges::replace(name, '_', '-');
-        if (name == "prompt") assign(own.prompt, name, value);
-        else if (name == "prompt-file") assign(own.promptFile, name, value);
-        else if (name == "messages" && value.is_array()) own.messages = value;
-        else if (name == "messages") assign(own.messagesFile, name, value);
-        else if (name == "system") assign(own.system, name, value);
-        else if (name == "raw") assign(own.raw, name, value);
-        else if (name == "n") assign(own.newTokens, name, value);
-        else if (name == "temp") assign(own.temperature, name, value);
-        else if (name == "top-k") assign(own.topK, name, value);
-        else if (name == "top-p") assign(own.topP, name, value);
-        else if (name == "min-p") assign(own.minP, name, value);
-        else if (name == "repeat-penalty") assign(own.repeatPenalty, name, value);
-        else if (name == "presence-penalty") assign(own.presencePenalty, name, value);
-        else if (name == "penalty-window") assign(own.penaltyWindow, name, value);
-        else if (name == "seed") assign(own.seed, name, value);
-        else if (name == "stop" && value.is_string()) own.stop = {value.get<std::string>()};
-        else if (name == "stop") assign(own.stop, name, value);
-        else if (name == "ignore-eos") assign(own.ignoreEos, name, value);
-        else if (name == "speculate") assign(own.speculate, name, value);
-        else if (name == "draft") assign(own.draft, name, value);
-        else if (name != "id") usageError(fmt::format("--prompts: there is no option '{}'", key));
+        if (name == "prompt")
+            assign(own.prompt, name, value);
+        else if (name == "prompt-file")
+            assign(own.promptFile, name, value);
+        else if (name == "messages" && value.is_array())
+            own.messages = value;
+        else if (name == "messages")
+            assign(own.messagesFile, name, value);
+        else if (name == "system")
+            assign(own.system, name, value);
+        else if (name == "raw")
+            assign(own.raw, name, value);
+        else if (name == "n")
+            assign(own.newTokens, name, value);
+        else if (name == "temp")
+            assign(own.temperature, name, value);
+        else if (name == "top-k")
+            assign(own.topK, name, value);
+        else if (name == "top-p")
+            assign(own.topP, name, value);
+        else if (name == "min-p")
+            assign(own.minP, name, value);
+        else if (name == "repeat-penalty")
+            assign(own.repeatPenalty, name, value);
+        else if (name == "presence-penalty")
+            assign(own.presencePenalty, name, value);
+        else if (name == "penalty-window")
+            assign(own.penaltyWindow, name, value);
+        else if (name == "seed")
+            assign(own.seed, name, value);
+        else if (name == "stop" && value.is_string())
+            own.stop = {value.get<std::string>()};
+        else if (name == "stop")
+            assign(own.stop, name, value);
+        else if (name == "ignore-eos")
+            assign(own.ignoreEos, name, value);
+        else if (name == "speculate")
+            assign(own.speculate, name, value);
+        else if (name == "draft")
+            assign(own.draft, name, value);
+        else if (name != "id")
+            usageError(fmt::format("--prompts: there is no option '{}'", key));
     }
     return own;
 }

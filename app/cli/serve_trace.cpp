@@ -35,7 +35,7 @@ struct Conversation {
     std::string name;
     std::vector<Turn> turns;
     size_t next = 0;
-    double readyMillis = 0.0;   ///< when the turn before ended
+    double readyMillis = 0.0;  ///< when the turn before ended
     Json messages = Json::array();
     std::vector<std::vector<engine::TokenId>> generatedIds;
     bool running = false;
@@ -48,7 +48,7 @@ struct Conversation {
 struct Running {
     Conversation* conversation = nullptr;
     double startMillis = 0.0;
-    std::vector<double> tokenMillis;   ///< when each token arrived
+    std::vector<double> tokenMillis;  ///< when each token arrived
     std::string text;
     std::vector<engine::TokenId> ids;
 };
@@ -56,32 +56,41 @@ struct Running {
 double percentile(std::vector<double> values, double share) {
     if (values.empty()) return 0.0;
     std::ranges::sort(values);
-    return values[std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())))];
+    return values[std::min(values.size() - 1,
+                           static_cast<size_t>(share * static_cast<double>(values.size())))];
 }
 
 double mean(const std::vector<double>& values) {
-    return values.empty() ? 0.0 : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+    return values.empty()
+               ? 0.0
+               : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 std::vector<Conversation> readTrace(const std::string& path) {
     std::ifstream file(path);
-    if (!file) throw Failure{1, fmt::format("the trace '{}' cannot be read; check its name and permissions", path)};
+    if (!file)
+        throw Failure{1, fmt::format("the trace '{}' cannot be read; check its name and permissions", path)};
     std::vector<Conversation> conversations;
     std::string text;
     for (int number = 1; std::getline(file, text); ++number) {
         if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
         try {
             const Json line = Json::parse(text);
-            const auto name = line.at("conversation").is_string() ? line["conversation"].get<std::string>() : line["conversation"].dump();
+            const auto name = line.at("conversation").is_string() ? line["conversation"].get<std::string>()
+                                                                  : line["conversation"].dump();
             auto found = std::ranges::find(conversations, name, &Conversation::name);
-            if (found == conversations.end()) found = conversations.insert(found, Conversation{name, {}, 0, 0.0, Json::array(), {}, false});
-            found->turns.push_back({line.value("turn", static_cast<int>(found->turns.size())), line.value("max_new_tokens", -1), line.value("priority", 0), line.value("at_ms", 0.0),
-                                    line.at("messages")});
+            if (found == conversations.end())
+                found = conversations.insert(found, Conversation{name, {}, 0, 0.0, Json::array(), {}, false});
+            found->turns.push_back({line.value("turn", static_cast<int>(found->turns.size())),
+                                    line.value("max_new_tokens", -1), line.value("priority", 0),
+                                    line.value("at_ms", 0.0), line.at("messages")});
         } catch (const nlohmann::json::exception& problem) {
-            throw Failure{1, fmt::format("line {} of the trace '{}' is not a turn ({})", number, path, problem.what())};
+            throw Failure{
+                1, fmt::format("line {} of the trace '{}' is not a turn ({})", number, path, problem.what())};
         }
     }
-    for (Conversation& conversation : conversations) std::ranges::stable_sort(conversation.turns, {}, &Turn::number);
+    for (Conversation& conversation : conversations)
+        std::ranges::stable_sort(conversation.turns, {}, &Turn::number);
     return conversations;
 }
 
@@ -146,9 +155,13 @@ class Replay {
     void wait() {
         double next = now() + 1000.0;
         for (const Conversation& conversation : conversations_)
-            if (!conversation.running && !conversation.isDone()) next = std::min(next, conversation.startMillis());
+            if (!conversation.running && !conversation.isDone())
+                next = std::min(next, conversation.startMillis());
         std::unique_lock lock(mutex_);
-        wake_.wait_until(lock, start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double, std::milli>(next)), [this] { return woken_; });
+        wake_.wait_until(lock,
+                         start_ + std::chrono::duration_cast<Clock::duration>(
+                                      std::chrono::duration<double, std::milli>(next)),
+                         [this] { return woken_; });
         woken_ = false;
     }
 
@@ -170,12 +183,21 @@ class Replay {
         Running& turn = found->second;
         Conversation& conversation = *turn.conversation;
         std::vector<double> gaps;
-        for (size_t i = 1; i < turn.tokenMillis.size(); ++i) gaps.push_back(turn.tokenMillis[i] - turn.tokenMillis[i - 1]);
+        for (size_t i = 1; i < turn.tokenMillis.size(); ++i)
+            gaps.push_back(turn.tokenMillis[i] - turn.tokenMillis[i - 1]);
         const double first = turn.tokenMillis.empty() ? now() : turn.tokenMillis.front();
         const double ttft = first - turn.startMillis;
-        const Json line{{"conversation", conversation.name}, {"turn", conversation.turns[conversation.next].number}, {"prompt_tokens", stats.promptTokens},
-                        {"cached_tokens", stats.cachedTokens}, {"prefill_tokens", stats.prefillTokens}, {"new_tokens", stats.newTokens}, {"queue_ms", stats.queueMillis},
-                        {"ttft_ms", ttft}, {"itl_p50_ms", percentile(gaps, 0.5)}, {"itl_p99_ms", percentile(gaps, 0.99)}, {"decode_tok_s", stats.decodeTokensPerSecond},
+        const Json line{{"conversation", conversation.name},
+                        {"turn", conversation.turns[conversation.next].number},
+                        {"prompt_tokens", stats.promptTokens},
+                        {"cached_tokens", stats.cachedTokens},
+                        {"prefill_tokens", stats.prefillTokens},
+                        {"new_tokens", stats.newTokens},
+                        {"queue_ms", stats.queueMillis},
+                        {"ttft_ms", ttft},
+                        {"itl_p50_ms", percentile(gaps, 0.5)},
+                        {"itl_p99_ms", percentile(gaps, 0.99)},
+                        {"decode_tok_s", stats.decodeTokensPerSecond},
                         {"text", turn.text}};
         fmt::print("{}\n", oneLine(line));
         std::fflush(stdout);
@@ -203,10 +225,18 @@ class Replay {
 
     void printSummary() const {
         const double seconds = now() / 1000.0;
-        const Json summary{{"turns", turns_}, {"prompt_tokens", promptTokens_}, {"prefill_tokens", prefillTokens_},
-                           {"hit_rate", promptTokens_ > 0 ? static_cast<double>(cachedTokens_) / static_cast<double>(promptTokens_) : 0.0},
-                           {"ttft_mean_ms", mean(firstTokens_)}, {"ttft_p99_ms", percentile(firstTokens_, 0.99)}, {"itl_p99_ms", percentile(gaps_, 0.99)},
-                           {"tok_s", seconds > 0.0 ? static_cast<double>(newTokens_) / seconds : 0.0}, {"peak_blocks", peakBlocks_}, {"waste", mean(waste_)}};
+        const Json summary{{"turns", turns_},
+                           {"prompt_tokens", promptTokens_},
+                           {"prefill_tokens", prefillTokens_},
+                           {"hit_rate", promptTokens_ > 0 ? static_cast<double>(cachedTokens_) /
+                                                                static_cast<double>(promptTokens_)
+                                                          : 0.0},
+                           {"ttft_mean_ms", mean(firstTokens_)},
+                           {"ttft_p99_ms", percentile(firstTokens_, 0.99)},
+                           {"itl_p99_ms", percentile(gaps_, 0.99)},
+                           {"tok_s", seconds > 0.0 ? static_cast<double>(newTokens_) / seconds : 0.0},
+                           {"peak_blocks", peakBlocks_},
+                           {"waste", mean(waste_)}};
         fmt::print("{}\n", Json{{"summary", summary}}.dump());
     }
 
@@ -225,13 +255,17 @@ class Replay {
 
 void runTrace(const TraceOptions& options) {
     refuseSpeculation(options.prompt.speculate, options.prompt.draft);
-    if (options.policy == "response-ratio") usageError("--policy response-ratio: this version schedules by fcfs or priority only");
+    if (options.policy == "response-ratio")
+        usageError("--policy response-ratio: this version schedules by fcfs or priority only");
     if (!options.cache.empty()) usageError("--cache: this version keeps no cache on disk; leave it out");
-    if (options.hostBytes > 0) usageError("--host-bytes: this version keeps no cache in host memory; leave it out");
+    if (options.hostBytes > 0)
+        usageError("--host-bytes: this version keeps no cache in host memory; leave it out");
     std::vector<Conversation> conversations = readTrace(options.trace);
     if (!options.arrivals.empty()) {
         constexpr std::string_view kPoisson = "poisson:";
-        const double rate = options.arrivals.starts_with(kPoisson) ? std::strtod(options.arrivals.c_str() + kPoisson.size(), nullptr) : 0.0;
+        const double rate = options.arrivals.starts_with(kPoisson)
+                                ? std::strtod(options.arrivals.c_str() + kPoisson.size(), nullptr)
+                                : 0.0;
         if (!(rate > 0.0)) usageError("--arrivals takes poisson:RATE with a rate above 0 a second");
         drawArrivals(conversations, rate, options.prompt.seed);
     }
@@ -243,16 +277,21 @@ void runTrace(const TraceOptions& options) {
 
 void addServeTrace(CLI::App& app) {
     auto options = std::make_shared<TraceOptions>();
-    CLI::App* verb = app.add_subcommand("serve-trace", "Replays interleaved conversations against the engine's thread");
+    CLI::App* verb =
+        app.add_subcommand("serve-trace", "Replays interleaved conversations against the engine's thread");
     options->common.addDevice(*verb);
     verb->add_option("--trace", options->trace, "JSON lines, one a turn")->required()->type_name("F.jsonl");
-    verb->add_option("--policy", options->policy, "fcfs, priority or response-ratio")->check(CLI::IsMember({"fcfs", "priority", "response-ratio"}));
-    verb->add_option("--arrivals", options->arrivals, "poisson:RATE draws when conversations begin, RATE a second");
+    verb->add_option("--policy", options->policy, "fcfs, priority or response-ratio")
+        ->check(CLI::IsMember({"fcfs", "priority", "response-ratio"}));
+    verb->add_option("--arrivals", options->arrivals,
+                     "poisson:RATE draws when conversations begin, RATE a second");
     verb->add_option("--cache", options->cache, "Folder of the cache on disk")->type_name("DIR");
-    verb->add_flag("--no-prefix-cache", options->noPrefixCache, "Compute every prompt from its start (this version always does)");
+    verb->add_flag("--no-prefix-cache", options->noPrefixCache,
+                   "Compute every prompt from its start (this version always does)");
     verb->add_option("--host-bytes", options->hostBytes, "Bound of the cache in host memory");
     options->prompt.addSpeculation(*verb);
-    verb->add_option("--temp", options->prompt.temperature, "Temperature; 0 takes the likeliest token")->check(CLI::NonNegativeNumber);
+    verb->add_option("--temp", options->prompt.temperature, "Temperature; 0 takes the likeliest token")
+        ->check(CLI::NonNegativeNumber);
     verb->add_option("--seed", options->prompt.seed, "Seed of the draws");
     verb->callback([options] { runTrace(*options); });
 }

@@ -35,7 +35,9 @@ void renderTemplate(const TemplateOptions& options) {
         if (tokenizer->eos()) inputs.eosToken = tokenizer->tokenText(*tokenizer->eos());
         source = file.string("tokenizer.chat_template").value_or("");
         if (source.empty() && options.templateFile.empty())
-            throw Failure{1, fmt::format("the model '{}' has no chat template; give one with --template-file, or use --raw to generate", options.model)};
+            throw Failure{1, fmt::format("the model '{}' has no chat template; give one with "
+                                         "--template-file, or use --raw to generate",
+                                         options.model)};
     } else if (options.templateFile.empty()) {
         usageError("'-' in place of a model needs --template-file");
     }
@@ -56,12 +58,15 @@ void renderTemplate(const TemplateOptions& options) {
 void addTokenize(CLI::App& app) {
     auto options = std::make_shared<TextOptions>();
     CLI::App* verb = app.add_subcommand("tokenize", "Text to token ids, as one JSON array");
-    verb->add_option("model", options->model, "A model or a vocabulary-only GGUF file")->required()->type_name("MODEL");
+    verb->add_option("model", options->model, "A model or a vocabulary-only GGUF file")
+        ->required()
+        ->type_name("MODEL");
     verb->add_option("--file", options->file, "The text")->required()->type_name("F");
     verb->add_flag("--no-special", options->noSpecial, "Special tokens in the text are text like any other");
     verb->add_flag("--no-bos", options->noBos, "No beginning-of-text token, even if the model asks for it");
     verb->callback([options] {
-        const auto ids = loadTokenizer(options->model)->encode(readFile(options->file), !options->noSpecial, !options->noBos);
+        const auto ids = loadTokenizer(options->model)
+                             ->encode(readFile(options->file), !options->noSpecial, !options->noBos);
         fmt::print("{}\n", nlohmann::json(ids).dump());
     });
 }
@@ -69,13 +74,17 @@ void addTokenize(CLI::App& app) {
 void addDetokenize(CLI::App& app) {
     auto options = std::make_shared<TextOptions>();
     CLI::App* verb = app.add_subcommand("detokenize", "Token ids to text");
-    verb->add_option("model", options->model, "A model or a vocabulary-only GGUF file")->required()->type_name("MODEL");
+    verb->add_option("model", options->model, "A model or a vocabulary-only GGUF file")
+        ->required()
+        ->type_name("MODEL");
     verb->add_option("--ids", options->ids, "A JSON array of ids")->required();
     verb->callback([options] {
         const auto json = nlohmann::json::parse(options->ids, nullptr, false);
-        if (!json.is_array() || !std::all_of(json.begin(), json.end(), [](const auto& id) { return id.is_number_integer(); }))
+        if (!json.is_array() ||
+            !std::all_of(json.begin(), json.end(), [](const auto& id) { return id.is_number_integer(); }))
             usageError("--ids takes a JSON array of whole numbers, such as [1,2,3]");
-        const std::string text = loadTokenizer(options->model)->decode(json.get<std::vector<engine::TokenId>>(), true);
+        const std::string text =
+            loadTokenizer(options->model)->decode(json.get<std::vector<engine::TokenId>>(), true);
         std::fwrite(text.data(), 1, text.size(), stdout);
     });
 }
@@ -83,11 +92,17 @@ void addDetokenize(CLI::App& app) {
 void addTemplate(CLI::App& app) {
     auto options = std::make_shared<TemplateOptions>();
     CLI::App* verb = app.add_subcommand("template", "The prompt that a chat template makes of messages");
-    verb->add_option("model", options->model, "A model, or - when a template file is given")->required()->type_name("MODEL");
-    verb->add_option("--messages", options->messages, "JSON array of messages")->required()->type_name("F.json");
-    verb->add_option("--template-file", options->templateFile, "A Jinja template in place of the model's own")->type_name("T.jinja");
+    verb->add_option("model", options->model, "A model, or - when a template file is given")
+        ->required()
+        ->type_name("MODEL");
+    verb->add_option("--messages", options->messages, "JSON array of messages")
+        ->required()
+        ->type_name("F.json");
+    verb->add_option("--template-file", options->templateFile, "A Jinja template in place of the model's own")
+        ->type_name("T.jinja");
     verb->add_flag("--no-generation-prompt", options->noGenerationPrompt, "Do not begin the reply's turn");
-    verb->add_option("--tools", options->tools, "JSON array of tools (undefined unless given)")->type_name("F.json");
+    verb->add_option("--tools", options->tools, "JSON array of tools (undefined unless given)")
+        ->type_name("F.json");
     verb->add_option("--vars", options->variables, "JSON object of further variables")->type_name("F.json");
     verb->add_option("--bos", options->bos, "bos_token in place of the model's");
     verb->add_option("--eos", options->eos, "eos_token in place of the model's");

@@ -6,7 +6,9 @@
 namespace engine {
 
 BlockTable::BlockTable(BlockTable&& other) noexcept
-    : pool_(other.pool_), blocks_(std::exchange(other.blocks_, {})), firstHeld_(std::exchange(other.firstHeld_, 0)) {}
+    : pool_(other.pool_),
+      blocks_(std::exchange(other.blocks_, {})),
+      firstHeld_(std::exchange(other.firstHeld_, 0)) {}
 
 BlockTable& BlockTable::operator=(BlockTable&& other) noexcept {
     std::swap(pool_, other.pool_);
@@ -23,12 +25,14 @@ bool BlockTable::isShared(int entry) const {
 int BlockTable::blocksNeeded(int tokens, int firstWritten) const {
     const int held = static_cast<int>(blocks_.size());
     int needed = std::max(0, entriesFor(tokens) - held);
-    for (int entry = firstWritten / blockTokens(); entry < std::min(held, entriesFor(tokens)); ++entry) needed += isShared(entry) ? 1 : 0;
+    for (int entry = firstWritten / blockTokens(); entry < std::min(held, entriesFor(tokens)); ++entry)
+        needed += isShared(entry) ? 1 : 0;
     return needed;
 }
 
 bool BlockTable::reserve(int tokens, int firstWritten) {
-    for (int entry = firstWritten / blockTokens(); entry < std::min(static_cast<int>(blocks_.size()), entriesFor(tokens)); ++entry) {
+    for (int entry = firstWritten / blockTokens();
+         entry < std::min(static_cast<int>(blocks_.size()), entriesFor(tokens)); ++entry) {
         if (!isShared(entry)) continue;
         const auto copy = pool_->allocate();
         if (!copy) return false;
@@ -62,6 +66,8 @@ void BlockTable::releaseBefore(int token) {
     }
 }
 
-int32_t BlockTable::slot(int token) const { return blocks_[static_cast<size_t>(token / blockTokens())] * blockTokens() + token % blockTokens(); }
+int32_t BlockTable::slot(int token) const {
+    return blocks_[static_cast<size_t>(token / blockTokens())] * blockTokens() + token % blockTokens();
+}
 
 }  // namespace engine

@@ -8,9 +8,10 @@
 
 namespace engine {
 
-/// The blocks of one sequence in one layout group: entry b holds tokens [b * blockTokens, (b + 1) * blockTokens),
-/// or kReleased once no window reaches it. Owns one reference to each block; gives them back when destroyed.
-/// Blocks are taken on demand, never in advance. Engine thread only; must not outlive the pool.
+/// The blocks of one sequence in one layout group: entry b holds tokens [b * blockTokens, (b + 1) *
+/// blockTokens), or kReleased once no window reaches it. Owns one reference to each block; gives them back
+/// when destroyed. Blocks are taken on demand, never in advance. Engine thread only; must not outlive the
+/// pool.
 class BlockTable {
   public:
     static constexpr int32_t kReleased = -1;
@@ -20,8 +21,8 @@ class BlockTable {
     BlockTable& operator=(BlockTable&& other) noexcept;
     ~BlockTable() { clear(); }
 
-    /// Makes room for tokens [0, tokens), all writable from `firstWritten` on: a shared block that would be written is
-    /// copied first. False when the pool has too few free blocks; what was taken stays.
+    /// Makes room for tokens [0, tokens), all writable from `firstWritten` on: a shared block that would be
+    /// written is copied first. False when the pool has too few free blocks; what was taken stays.
     bool reserve(int tokens, int firstWritten);
     /// Blocks that reserve would take.
     int blocksNeeded(int tokens, int firstWritten) const;
@@ -41,7 +42,7 @@ class BlockTable {
     bool isShared(int entry) const;
     KvBlockPool* pool_;
     std::vector<int32_t> blocks_;
-    int firstHeld_ = 0;   ///< entries before it are released
+    int firstHeld_ = 0;  ///< entries before it are released
 };
 
 }  // namespace engine

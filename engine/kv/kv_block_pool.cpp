@@ -15,7 +15,9 @@ namespace {
 }  // namespace
 
 KvBlockPool::KvBlockPool(kernels::Ops& ops, KvGroupLayout layout, int blocks)
-    : ops_(ops), layout_(std::move(layout)), memory_(ops.allocate(layout_.bytesPerBlock() * static_cast<size_t>(blocks))),
+    : ops_(ops),
+      layout_(std::move(layout)),
+      memory_(ops.allocate(layout_.bytesPerBlock() * static_cast<size_t>(blocks))),
       references_(static_cast<size_t>(blocks), 0) {
     free_.reserve(static_cast<size_t>(blocks));
     for (BlockId block = blocks - 1; block >= 0; --block) free_.push_back(block);
@@ -40,7 +42,8 @@ void KvBlockPool::release(BlockId block) {
 }
 
 int KvBlockPool::references(BlockId block) const {
-    if (block < 0 || block >= totalBlocks()) broken(fmt::format("there is no block {} among {}", block, totalBlocks()));
+    if (block < 0 || block >= totalBlocks())
+        broken(fmt::format("there is no block {} among {}", block, totalBlocks()));
     return references_[static_cast<size_t>(block)];
 }
 
@@ -52,24 +55,33 @@ void KvBlockPool::copyBlock(BlockId to, BlockId from) {
     }
 }
 
-int KvBlockPool::totalBlocks() const { return static_cast<int>(references_.size()); }
-int KvBlockPool::freeBlocks() const { return static_cast<int>(free_.size()); }
+int KvBlockPool::totalBlocks() const {
+    return static_cast<int>(references_.size());
+}
+int KvBlockPool::freeBlocks() const {
+    return static_cast<int>(free_.size());
+}
 
 kernels::KvLayer KvBlockPool::layer(int index) const {
-    kernels::KvLayer view{nullptr, layout_.type, layout_.numKvHeads, layout_.keyDim, layout_.valueDim, layout_.blockTokens};
-    view.base = memory_.as<std::byte>() + static_cast<size_t>(index) * view.blockBytes() * static_cast<size_t>(totalBlocks());
+    kernels::KvLayer view{nullptr,        layout_.type,     layout_.numKvHeads,
+                          layout_.keyDim, layout_.valueDim, layout_.blockTokens};
+    view.base = memory_.as<std::byte>() +
+                static_cast<size_t>(index) * view.blockBytes() * static_cast<size_t>(totalBlocks());
     return view;
 }
 
 void KvBlockPool::checkIntegrity() const {
     std::vector<bool> isFree(references_.size(), false);
     for (const BlockId block : free_) {
-        if (isFree[static_cast<size_t>(block)]) broken(fmt::format("block {} is in the free list twice", block));
+        if (isFree[static_cast<size_t>(block)])
+            broken(fmt::format("block {} is in the free list twice", block));
         isFree[static_cast<size_t>(block)] = true;
-        if (references_[static_cast<size_t>(block)] != 0) broken(fmt::format("block {} is free with {} references", block, references(block)));
+        if (references_[static_cast<size_t>(block)] != 0)
+            broken(fmt::format("block {} is free with {} references", block, references(block)));
     }
     for (BlockId block = 0; block < totalBlocks(); ++block)
-        if (!isFree[static_cast<size_t>(block)] && references(block) <= 0) broken(fmt::format("block {} is neither free nor referenced", block));
+        if (!isFree[static_cast<size_t>(block)] && references(block) <= 0)
+            broken(fmt::format("block {} is neither free nor referenced", block));
 }
 
 }  // namespace engine

@@ -30,10 +30,14 @@ class KeyReader {
         const auto values = file_.integers(key(name));
         if (!values || values->empty()) return static_cast<int>(fallback);
         if (std::ranges::any_of(*values, [&](int64_t v) { return v != values->front(); }))
-            return note(fmt::format("'{}' differs from layer to layer, which this engine cannot run", key(name)));
-        return values->front() < 0 ? note(fmt::format("'{}' is negative", key(name))) : inRange(name, static_cast<uint64_t>(values->front()), most);
+            return note(
+                fmt::format("'{}' differs from layer to layer, which this engine cannot run", key(name)));
+        return values->front() < 0 ? note(fmt::format("'{}' is negative", key(name)))
+                                   : inRange(name, static_cast<uint64_t>(values->front()), most);
     }
-    float real(std::string_view name, double fallback) const { return static_cast<float>(file_.real(key(name)).value_or(fallback)); }
+    float real(std::string_view name, double fallback) const {
+        return static_cast<float>(file_.real(key(name)).value_or(fallback));
+    }
 
     int note(std::string problem) {
         if (problem_.empty()) problem_ = std::move(problem);
@@ -43,7 +47,8 @@ class KeyReader {
 
   private:
     int inRange(std::string_view name, uint64_t value, int64_t most) {
-        if (value > static_cast<uint64_t>(most)) return note(fmt::format("'{}' is {}, more than the {} that make sense", key(name), value, most));
+        if (value > static_cast<uint64_t>(most))
+            return note(fmt::format("'{}' is {}, more than the {} that make sense", key(name), value, most));
         return static_cast<int>(value);
     }
     const GgufFile& file_;
@@ -60,7 +65,8 @@ std::optional<Architecture> architectureOf(std::string_view name) {
 }
 
 void readRope(ModelConfig& config, const GgufFile& file, KeyReader& keys) {
-    config.ropePairs = config.architecture == Architecture::Llama ? kernels::RopePairs::Interleaved : kernels::RopePairs::Halves;
+    config.ropePairs = config.architecture == Architecture::Llama ? kernels::RopePairs::Interleaved
+                                                                  : kernels::RopePairs::Halves;
     config.ropeDimensions = keys.optional("rope.dimension_count", config.keyDim, config.keyDim);
     const std::string_view scaling = file.string(keys.key("rope.scaling.type")).value_or("none");
     const float factor = keys.real("rope.scaling.factor", keys.real("rope.scale_linear", 1.0));
@@ -68,15 +74,18 @@ void readRope(ModelConfig& config, const GgufFile& file, KeyReader& keys) {
         config.ropeScaling = RopeScaling::Llama3;
     } else if (scaling == "yarn") {
         config.ropeScaling = RopeScaling::Yarn;
-        config.ropeOriginalContext = keys.optional("rope.scaling.original_context_length", config.contextLength, 1 << 30);
+        config.ropeOriginalContext =
+            keys.optional("rope.scaling.original_context_length", config.contextLength, 1 << 30);
         config.yarnExtFactor = keys.real("rope.scaling.yarn_ext_factor", 1.0);
-        config.yarnAttnFactor = keys.real("rope.scaling.attn_factor", keys.real("rope.scaling.yarn_attn_factor", 1.0));
+        config.yarnAttnFactor =
+            keys.real("rope.scaling.attn_factor", keys.real("rope.scaling.yarn_attn_factor", 1.0));
         config.yarnBetaFast = keys.real("rope.scaling.yarn_beta_fast", 32.0);
         config.yarnBetaSlow = keys.real("rope.scaling.yarn_beta_slow", 1.0);
     } else if (scaling == "linear" || (scaling == "none" && factor != 1.0F && factor > 0.0F)) {
         config.ropeScaling = RopeScaling::Linear;
     } else if (scaling != "none") {
-        keys.note(fmt::format("'{}' is '{}'; linear, yarn and Llama 3 factors can be run", keys.key("rope.scaling.type"), scaling));
+        keys.note(fmt::format("'{}' is '{}'; linear, yarn and Llama 3 factors can be run",
+                              keys.key("rope.scaling.type"), scaling));
     }
     config.ropeScale = factor > 0.0F ? factor : 1.0F;
 }
@@ -91,7 +100,8 @@ void readAttention(ModelConfig& config, KeyReader& keys) {
     const float localBase = keys.real("rope.freq_base_swa", keys.real("rope.local.freq_base", 10000.0));
     if (window == 0) return;
     for (int layer = 0; layer < config.layers; ++layer)
-        if (layer % kPeriod != kPeriod - 1) config.attention[static_cast<size_t>(layer)] = {window, localBase, false};
+        if (layer % kPeriod != kPeriod - 1)
+            config.attention[static_cast<size_t>(layer)] = {window, localBase, false};
 }
 
 }  // namespace
@@ -103,20 +113,28 @@ AttentionKind ModelConfig::attentionKind() const {
 
 const char* toString(AttentionKind kind) {
     switch (kind) {
-        case AttentionKind::Mha: return "mha";
-        case AttentionKind::Gqa: return "gqa";
-        case AttentionKind::Mqa: return "mqa";
-        case AttentionKind::Mla: return "mla";
+        case AttentionKind::Mha:
+            return "mha";
+        case AttentionKind::Gqa:
+            return "gqa";
+        case AttentionKind::Mqa:
+            return "mqa";
+        case AttentionKind::Mla:
+            return "mla";
     }
     return "";
 }
 
 Result<ModelConfig> ModelConfig::read(const GgufFile& file) {
     const auto name = file.string("general.architecture");
-    if (!name) return fail(ErrorCode::InvalidFile, "{}: the key 'general.architecture' is missing", file.path().string());
+    if (!name)
+        return fail(ErrorCode::InvalidFile, "{}: the key 'general.architecture' is missing",
+                    file.path().string());
     const auto architecture = architectureOf(*name);
     if (!architecture)
-        return fail(ErrorCode::Unsupported, "{}: the architecture '{}' is not supported; llama, qwen2, qwen3 and gemma3 are", file.path().string(), *name);
+        return fail(ErrorCode::Unsupported,
+                    "{}: the architecture '{}' is not supported; llama, qwen2, qwen3 and gemma3 are",
+                    file.path().string(), *name);
     KeyReader keys(file, std::string(*name));
     ModelConfig config;
     config.architecture = *architecture;
@@ -128,11 +146,17 @@ Result<ModelConfig> ModelConfig::read(const GgufFile& file) {
     config.numHeads = keys.uniform("attention.head_count", 0, 1 << 12);
     config.numKvHeads = keys.uniform("attention.head_count_kv", config.numHeads, 1 << 12);
     config.contextLength = keys.required("context_length", 1 << 30);
-    if (keys.problem().empty() && (config.layers == 0 || config.embedding == 0 || config.feedForward == 0 || config.numHeads == 0 || config.numKvHeads == 0))
-        keys.note(fmt::format("one of '{0}.block_count', '{0}.embedding_length', '{0}.feed_forward_length' and '{0}.attention.head_count' is 0", *name));
+    if (keys.problem().empty() && (config.layers == 0 || config.embedding == 0 || config.feedForward == 0 ||
+                                   config.numHeads == 0 || config.numKvHeads == 0))
+        keys.note(
+            fmt::format("one of '{0}.block_count', '{0}.embedding_length', '{0}.feed_forward_length' and "
+                        "'{0}.attention.head_count' is 0",
+                        *name));
     if (keys.problem().empty() && config.numHeads % config.numKvHeads != 0)
-        keys.note(fmt::format("{} query heads cannot share {} key heads evenly", config.numHeads, config.numKvHeads));
-    if (!keys.problem().empty()) return fail(ErrorCode::InvalidFile, "{}: {}", file.path().string(), keys.problem());
+        keys.note(fmt::format("{} query heads cannot share {} key heads evenly", config.numHeads,
+                              config.numKvHeads));
+    if (!keys.problem().empty())
+        return fail(ErrorCode::InvalidFile, "{}: {}", file.path().string(), keys.problem());
 
     config.keyDim = keys.optional("attention.key_length", config.embedding / config.numHeads, 4096);
     config.valueDim = keys.optional("attention.value_length", config.keyDim, 4096);
@@ -144,16 +168,23 @@ Result<ModelConfig> ModelConfig::read(const GgufFile& file) {
         config.embeddingScale = std::sqrt(static_cast<float>(config.embedding));
         config.gate = kernels::GateKind::GeluTanh;
         // The 27B model scales by the width a head would have without its own key length.
-        if (config.layers == 62) config.attentionScale = 1.0F / std::sqrt(static_cast<float>(config.embedding) / static_cast<float>(config.numHeads));
+        if (config.layers == 62)
+            config.attentionScale =
+                1.0F / std::sqrt(static_cast<float>(config.embedding) / static_cast<float>(config.numHeads));
     }
     readRope(config, file, keys);
     readAttention(config, keys);
     const GgufTensor* table = file.tensor("token_embd.weight");
-    if (table == nullptr) keys.note("the tensor 'token_embd.weight' is missing: this file has a vocabulary only, or is incomplete");
+    if (table == nullptr)
+        keys.note(
+            "the tensor 'token_embd.weight' is missing: this file has a vocabulary only, or is incomplete");
     if (table != nullptr) config.vocabulary = static_cast<int>(std::min<uint64_t>(table->rows(), 1U << 30));
-    if (config.keyDim % 2 != 0 || config.keyDim == 0 || config.valueDim == 0 || config.ropeDimensions % 2 != 0)
-        keys.note(fmt::format("heads of {} and {} values with {} rotated cannot be", config.keyDim, config.valueDim, config.ropeDimensions));
-    if (!keys.problem().empty()) return fail(ErrorCode::InvalidFile, "{}: {}", file.path().string(), keys.problem());
+    if (config.keyDim % 2 != 0 || config.keyDim == 0 || config.valueDim == 0 ||
+        config.ropeDimensions % 2 != 0)
+        keys.note(fmt::format("heads of {} and {} values with {} rotated cannot be", config.keyDim,
+                              config.valueDim, config.ropeDimensions));
+    if (!keys.problem().empty())
+        return fail(ErrorCode::InvalidFile, "{}: {}", file.path().string(), keys.problem());
     return config;
 }
 

@@ -16,19 +16,20 @@ using kernels::DeviceBuffer;
 using kernels::Weight;
 
 struct Layer {
-    DeviceBuffer attentionNorm, feedForwardNorm;           ///< [E]
-    DeviceBuffer postAttentionNorm, postFeedForwardNorm;   ///< [E]; Gemma 3, else empty
-    DeviceBuffer queryNorm, keyNorm;                       ///< [keyDim]; Qwen 3 and Gemma 3, else empty
-    DeviceBuffer queryBias, keyBias, valueBias;            ///< Qwen 2, else empty
+    DeviceBuffer attentionNorm, feedForwardNorm;          ///< [E]
+    DeviceBuffer postAttentionNorm, postFeedForwardNorm;  ///< [E]; Gemma 3, else empty
+    DeviceBuffer queryNorm, keyNorm;                      ///< [keyDim]; Qwen 3 and Gemma 3, else empty
+    DeviceBuffer queryBias, keyBias, valueBias;           ///< Qwen 2, else empty
     std::unique_ptr<Weight> query, key, value, output, gate, up, down;
     kernels::Rope rope;
-    int group = 0, indexInGroup = 0;                       ///< where its KV is
+    int group = 0, indexInGroup = 0;  ///< where its KV is
 };
 
 /// A step's integers in one upload: arrays are added one after the other and get device addresses.
 class StepUpload {
   public:
-    explicit StepUpload(const DeviceBuffer& buffer) : device_(buffer.as<int32_t>()), capacity_(buffer.bytes() / sizeof(int32_t)) {}
+    explicit StepUpload(const DeviceBuffer& buffer)
+        : device_(buffer.as<int32_t>()), capacity_(buffer.bytes() / sizeof(int32_t)) {}
     const int32_t* add(const std::vector<int32_t>& values) {
         const size_t at = host_.size();
         host_.insert(host_.end(), values.begin(), values.end());
@@ -45,7 +46,8 @@ class StepUpload {
 
 class DenseTransformer final : public Transformer {
   public:
-    DenseTransformer(const ModelConfig& config, kernels::Ops& ops, const TransformerLimits& limits) : config_(config), ops_(ops), limits_(limits) {}
+    DenseTransformer(const ModelConfig& config, kernels::Ops& ops, const TransformerLimits& limits)
+        : config_(config), ops_(ops), limits_(limits) {}
 
     std::optional<Error> load(const GgufFile& file, const LoadProgress& progress);
     float* forward(const Batch& batch, std::span<KvBlockPool> pools) override;
@@ -55,7 +57,7 @@ class DenseTransformer final : public Transformer {
   private:
     struct Step {
         kernels::StepRows rows;
-        std::vector<kernels::BlockTables> tables;   ///< [groups]
+        std::vector<kernels::BlockTables> tables;  ///< [groups]
     };
 
     void loadLayer(WeightStore& store, int index);
@@ -71,9 +73,9 @@ class DenseTransformer final : public Transformer {
     ModelConfig config_;
     kernels::Ops& ops_;
     TransformerLimits limits_;
-    std::vector<DeviceBuffer> frequencies_;   ///< one table for each kind of layer
+    std::vector<DeviceBuffer> frequencies_;  ///< one table for each kind of layer
     std::vector<Layer> layers_;
-    std::unique_ptr<Weight> embedding_, head_;   ///< head_ null: tied to the embedding
+    std::unique_ptr<Weight> embedding_, head_;  ///< head_ null: tied to the embedding
     DeviceBuffer outputNorm_;
     size_t weightBytes_ = 0;
 
@@ -85,24 +87,37 @@ class DenseTransformer final : public Transformer {
 std::optional<Error> DenseTransformer::load(const GgufFile& file, const LoadProgress& progress) {
     WeightStore store(file, ops_, progress);
     embedding_ = store.matrix("token_embd.weight", config_.vocabulary, config_.embedding);
-    if (store.has("output.weight")) head_ = store.matrix("output.weight", config_.vocabulary, config_.embedding);
+    if (store.has("output.weight"))
+        head_ = store.matrix("output.weight", config_.vocabulary, config_.embedding);
     outputNorm_ = store.vector("output_norm.weight", config_.embedding);
 
     const std::vector<float> factors = store.hostVector("rope_freqs.weight");
     if (!factors.empty() && factors.size() != static_cast<size_t>(config_.ropeDimensions / 2))
-        return Error{ErrorCode::InvalidFile, fmt::format("{}: the tensor 'rope_freqs.weight' has {} values, but the metadata asks for {}", file.path().string(),
-                                                         factors.size(), config_.ropeDimensions / 2)};
-    struct Kind { float base; bool scaled; kernels::Rope rope; };
+        return Error{
+            ErrorCode::InvalidFile,
+            fmt::format("{}: the tensor 'rope_freqs.weight' has {} values, but the metadata asks for {}",
+                        file.path().string(), factors.size(), config_.ropeDimensions / 2)};
+    struct Kind {
+        float base;
+        bool scaled;
+        kernels::Rope rope;
+    };
     std::vector<Kind> kinds;
     for (int index = 0; index < config_.layers; ++index) {
         const LayerAttention& attention = config_.attention[static_cast<size_t>(index)];
-        auto kind = std::ranges::find_if(kinds, [&](const Kind& k) { return k.base == attention.ropeBase && k.scaled == attention.scaledRope; });
+        auto kind = std::ranges::find_if(kinds, [&](const Kind& k) {
+            return k.base == attention.ropeBase && k.scaled == attention.scaledRope;
+        });
         if (kind == kinds.end()) {
             const RopeTable table = makeRopeTable(config_, attention.ropeBase, attention.scaledRope, factors);
-            frequencies_.push_back(ops_.allocate(std::max<size_t>(1, table.inverseFrequency.size()) * sizeof(float)));
-            ops_.upload(frequencies_.back().data(), table.inverseFrequency.data(), table.inverseFrequency.size() * sizeof(float));
-            kinds.push_back({attention.ropeBase, attention.scaledRope,
-                             {config_.ropePairs, config_.ropeDimensions, frequencies_.back().as<float>(), table.magnitude}});
+            frequencies_.push_back(
+                ops_.allocate(std::max<size_t>(1, table.inverseFrequency.size()) * sizeof(float)));
+            ops_.upload(frequencies_.back().data(), table.inverseFrequency.data(),
+                        table.inverseFrequency.size() * sizeof(float));
+            kinds.push_back({attention.ropeBase,
+                             attention.scaledRope,
+                             {config_.ropePairs, config_.ropeDimensions, frequencies_.back().as<float>(),
+                              table.magnitude}});
             kind = kinds.end() - 1;
         }
         loadLayer(store, index);
@@ -147,7 +162,8 @@ void DenseTransformer::loadLayer(WeightStore& store, int index) {
     layer.gate = store.matrix(name("ffn_gate.weight"), F, E);
     layer.up = store.matrix(name("ffn_up.weight"), F, E);
     layer.down = store.matrix(name("ffn_down.weight"), E, F);
-    for (const auto* weight : {&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate, &layer.up, &layer.down})
+    for (const auto* weight :
+         {&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate, &layer.up, &layer.down})
         if (*weight != nullptr) weightBytes_ += (*weight)->deviceBytes();
 }
 
@@ -163,14 +179,17 @@ void DenseTransformer::allocateScratch() {
     attended_ = ops_.makeActivations(limits_.maxRows, config_.numHeads * config_.valueDim);
     gated_ = ops_.makeActivations(limits_.maxRows, config_.feedForward);
     picked_ = ops_.makeActivations(limits_.maxLogitRows, config_.embedding);
-    // Tokens, positions and logit rows; per group a slot a row, CSR starts, and every sequence's blocks at 16 tokens each.
+    // Tokens, positions and logit rows; per group a slot a row, CSR starts, and every sequence's blocks at 16
+    // tokens each.
     const auto groups = KvLayout::of(config_, KvType::F16).groups.size();
     const size_t sequences = static_cast<size_t>(limits_.maxSequences) + 1;
     const size_t blocks = sequences * (static_cast<size_t>(limits_.maxContext) / 16 + 1);
-    integers_ = ops_.allocate((3 * rows + 2 * sequences + groups * (rows + sequences + blocks)) * sizeof(int32_t));
+    integers_ =
+        ops_.allocate((3 * rows + 2 * sequences + groups * (rows + sequences + blocks)) * sizeof(int32_t));
 }
 
-DenseTransformer::Step DenseTransformer::upload(const Batch& batch, const int32_t*& tokens, const int32_t*& logitRows) {
+DenseTransformer::Step DenseTransformer::upload(const Batch& batch, const int32_t*& tokens,
+                                                const int32_t*& logitRows) {
     StepUpload arrays(integers_);
     Step step;
     tokens = arrays.add(batch.tokens);
@@ -182,10 +201,13 @@ DenseTransformer::Step DenseTransformer::upload(const Batch& batch, const int32_
     step.rows.contextLength = arrays.add(batch.contextLength);
     for (int s = 0; s < batch.sequences(); ++s) {
         const auto at = static_cast<size_t>(s);
-        step.rows.maxRowsPerSequence = std::max(step.rows.maxRowsPerSequence, batch.rowStart[at + 1] - batch.rowStart[at]);
+        step.rows.maxRowsPerSequence =
+            std::max(step.rows.maxRowsPerSequence, batch.rowStart[at + 1] - batch.rowStart[at]);
         step.rows.maxContextLength = std::max(step.rows.maxContextLength, batch.contextLength[at]);
     }
-    for (const Batch::Group& group : batch.groups) step.tables.push_back({arrays.add(group.tableStart), arrays.add(group.blocks), arrays.add(group.slots)});
+    for (const Batch::Group& group : batch.groups)
+        step.tables.push_back(
+            {arrays.add(group.tableStart), arrays.add(group.blocks), arrays.add(group.slots)});
     if (!arrays.fits()) throw std::logic_error("a batch larger than the transformer's limits");
     arrays.send(ops_);
     return step;
@@ -199,19 +221,22 @@ float* DenseTransformer::forward(const Batch& batch, std::span<KvBlockPool> pool
     const float* branch = nullptr;
     const float* branchNorm = nullptr;
     for (const Layer& layer : layers_) {
-        ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, layer.attentionNorm.as<float>(), config_.normEpsilon, rows, E);
-        attentionBlock(layer, step, pools[static_cast<size_t>(layer.group)]);
-        ops_.addNorm(*input_, residual_.as<float>(), branch_.as<float>(), layer.postAttentionNorm.as<float>(), layer.feedForwardNorm.as<float>(),
+        ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, layer.attentionNorm.as<float>(),
                      config_.normEpsilon, rows, E);
+        attentionBlock(layer, step, pools[static_cast<size_t>(layer.group)]);
+        ops_.addNorm(*input_, residual_.as<float>(), branch_.as<float>(), layer.postAttentionNorm.as<float>(),
+                     layer.feedForwardNorm.as<float>(), config_.normEpsilon, rows, E);
         feedForwardBlock(layer, step);
         branch = branch_.as<float>();
         branchNorm = layer.postFeedForwardNorm.as<float>();
     }
     if (batch.logitRows.empty()) return logits_.as<float>();
-    ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, outputNorm_.as<float>(), config_.normEpsilon, rows, E);
+    ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, outputNorm_.as<float>(),
+                 config_.normEpsilon, rows, E);
     const auto count = static_cast<int>(batch.logitRows.size());
     ops_.gatherRows(*picked_, *input_, logitRows, count);
-    const kernels::Projection head{(head_ ? head_ : embedding_).get(), logits_.as<float>(), config_.vocabulary, nullptr};
+    const kernels::Projection head{(head_ ? head_ : embedding_).get(), logits_.as<float>(),
+                                   config_.vocabulary, nullptr};
     ops_.matmul({&head, 1}, *picked_, {count, 0});
     return logits_.as<float>();
 }
@@ -237,7 +262,8 @@ void DenseTransformer::attentionBlock(const Layer& layer, const Step& step, cons
     store.normEpsilon = config_.normEpsilon;
     store.rope = layer.rope;
     ops_.ropeStore(store, kv, step.rows, tables);
-    const kernels::AttentionShape shape{config_.numHeads, config_.attentionScale, pool.layout().window, config_.attentionSoftcap};
+    const kernels::AttentionShape shape{config_.numHeads, config_.attentionScale, pool.layout().window,
+                                        config_.attentionSoftcap};
     ops_.attention(*attended_, query, stride, kv, step.rows, tables, shape);
     const kernels::Projection output{layer.output.get(), branch_.as<float>(), config_.embedding, nullptr};
     ops_.matmul({&output, 1}, *attended_, step.rows.rows);
@@ -251,7 +277,8 @@ void DenseTransformer::feedForwardBlock(const Layer& layer, const Step& step) {
 
 }  // namespace
 
-Result<std::unique_ptr<Transformer>> Transformer::load(const GgufFile& file, const ModelConfig& config, kernels::Ops& ops, const TransformerLimits& limits,
+Result<std::unique_ptr<Transformer>> Transformer::load(const GgufFile& file, const ModelConfig& config,
+                                                       kernels::Ops& ops, const TransformerLimits& limits,
                                                        const LoadProgress& progress) {
     auto transformer = std::make_unique<DenseTransformer>(config, ops, limits);
     try {

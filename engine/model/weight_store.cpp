@@ -2,7 +2,8 @@
 
 namespace engine {
 
-WeightStore::WeightStore(const GgufFile& file, kernels::Ops& ops, const LoadProgress& progress) : file_(file), ops_(ops), progress_(progress) {
+WeightStore::WeightStore(const GgufFile& file, kernels::Ops& ops, const LoadProgress& progress)
+    : file_(file), ops_(ops), progress_(progress) {
     for (const GgufTensor& tensor : file.tensors()) bytesTotal_ += tensor.bytes;
 }
 
@@ -18,7 +19,9 @@ std::unique_ptr<kernels::Weight> WeightStore::matrix(const std::string& name, in
         return nullptr;
     }
     if (tensor->rows() != static_cast<uint64_t>(rows) || tensor->cols() != static_cast<uint64_t>(columns)) {
-        note(ErrorCode::InvalidFile, fmt::format("the tensor '{}' is {} x {}, but the metadata asks for {} x {}", name, tensor->rows(), tensor->cols(), rows, columns));
+        note(ErrorCode::InvalidFile,
+             fmt::format("the tensor '{}' is {} x {}, but the metadata asks for {} x {}", name,
+                         tensor->rows(), tensor->cols(), rows, columns));
         return nullptr;
     }
     auto weight = ops_.loadWeight({tensor->dtype, tensor->rows(), tensor->cols(), tensor->data});
@@ -32,7 +35,9 @@ std::vector<float> WeightStore::hostVector(const std::string& name) const {
     if (tensor == nullptr) return {};
     std::vector<float> values(tensor->elements());
     for (uint64_t row = 0; row < tensor->rows(); ++row)
-        kernels::dequantizeRow(tensor->dtype, tensor->data + row * kernels::rowBytes(tensor->dtype, tensor->cols()), values.data() + row * tensor->cols(), tensor->cols());
+        kernels::dequantizeRow(tensor->dtype,
+                               tensor->data + row * kernels::rowBytes(tensor->dtype, tensor->cols()),
+                               values.data() + row * tensor->cols(), tensor->cols());
     return values;
 }
 
@@ -40,8 +45,10 @@ kernels::DeviceBuffer WeightStore::vector(const std::string& name, int size) {
     if (problem_) return {};
     const std::vector<float> values = hostVector(name);
     if (values.size() != static_cast<size_t>(size)) {
-        note(ErrorCode::InvalidFile, values.empty() ? fmt::format("the tensor '{}' is missing", name)
-                                                    : fmt::format("the tensor '{}' has {} values, but the metadata asks for {}", name, values.size(), size));
+        note(ErrorCode::InvalidFile,
+             values.empty() ? fmt::format("the tensor '{}' is missing", name)
+                            : fmt::format("the tensor '{}' has {} values, but the metadata asks for {}", name,
+                                          values.size(), size));
         return {};
     }
     kernels::DeviceBuffer buffer = ops_.allocate(values.size() * sizeof(float));

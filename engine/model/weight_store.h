@@ -10,7 +10,8 @@
 namespace engine {
 
 /// Brings a file's tensors to a device by name, checking their shapes, and counts what has been brought.
-/// Problems are remembered, the first one wins, so that a list of tensors can be asked for without a check at each.
+/// Problems are remembered, the first one wins, so that a list of tensors can be asked for without a check at
+/// each.
 class WeightStore {
   public:
     WeightStore(const GgufFile& file, kernels::Ops& ops, const LoadProgress& progress);

@@ -11,15 +11,17 @@ namespace engine {
 /// Turns requests into prompt ids. Immutable; any thread. `chatTemplate` null: the model has none.
 class PromptBuilder {
   public:
-    PromptBuilder(std::shared_ptr<const Tokenizer> tokenizer, std::shared_ptr<const ChatTemplate> chatTemplate);
+    PromptBuilder(std::shared_ptr<const Tokenizer> tokenizer,
+                  std::shared_ptr<const ChatTemplate> chatTemplate);
 
-    /// Ids of the request's raw prompt or rendered messages. Where a message's text came from the model and still reads the
-    /// same, its own ids stand, so that what was sampled is found again in a prefix cache.
+    /// Ids of the request's raw prompt or rendered messages. Where a message's text came from the model and
+    /// still reads the same, its own ids stand, so that what was sampled is found again in a prefix cache.
     Result<std::vector<TokenId>> build(const GenerateRequest& request) const;
 
   private:
     Result<std::vector<TokenId>> buildChat(const GenerateRequest& request) const;
-    std::vector<TokenId> splice(const std::vector<RenderedPiece>& pieces, const GenerateRequest& request) const;
+    std::vector<TokenId> splice(const std::vector<RenderedPiece>& pieces,
+                                const GenerateRequest& request) const;
     std::vector<TokenId> encode(const std::vector<RenderedPiece>& pieces) const;
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::shared_ptr<const ChatTemplate> chatTemplate_;

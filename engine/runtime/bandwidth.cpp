@@ -13,7 +13,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double secondsSince(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double secondsSince(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// Eight independent sums, so that the additions never wait for one another.
 uint64_t readAll(std::span<const uint64_t> values) {
@@ -26,8 +28,9 @@ uint64_t readAll(std::span<const uint64_t> values) {
 }
 
 double hostBandwidth(int threads) {
-    const auto count = static_cast<size_t>(threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
-    constexpr size_t kWords = size_t{256} << 17;   // 256 MiB
+    const auto count = static_cast<size_t>(
+        threads > 0 ? threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
+    constexpr size_t kWords = size_t{256} << 17;  // 256 MiB
     constexpr int kRounds = 5;
     const std::vector<uint64_t> memory(kWords, 1);
     const size_t share = kWords / count;
@@ -37,7 +40,9 @@ double hostBandwidth(int threads) {
         const auto start = Clock::now();
         {
             std::vector<std::jthread> readers;
-            for (size_t i = 0; i < count; ++i) readers.emplace_back([&, i] { sums[i] = readAll(std::span(memory).subspan(i * share, share)); });
+            for (size_t i = 0; i < count; ++i)
+                readers.emplace_back(
+                    [&, i] { sums[i] = readAll(std::span(memory).subspan(i * share, share)); });
         }
         best = std::max(best, static_cast<double>(share * count * sizeof(uint64_t)) / secondsSince(start));
     }

@@ -7,8 +7,8 @@
 
 namespace engine {
 
-/// The operations that a choice of device means on this machine. `Best` is a usable GPU, else the CPU; `Cuda` with no
-/// usable GPU fails with the reason.
+/// The operations that a choice of device means on this machine. `Best` is a usable GPU, else the CPU; `Cuda`
+/// with no usable GPU fails with the reason.
 Result<std::unique_ptr<kernels::Ops>> openDevice(DeviceChoice choice, int threads, ComputeChoice compute);
 
 }  // namespace engine

@@ -18,13 +18,18 @@
 namespace engine {
 namespace {
 
-double millis(std::chrono::nanoseconds time) { return std::chrono::duration<double, std::milli>(time).count(); }
-double perSecond(int count, std::chrono::nanoseconds time) { return time.count() > 0 ? count / std::chrono::duration<double>(time).count() : 0.0; }
+double millis(std::chrono::nanoseconds time) {
+    return std::chrono::duration<double, std::milli>(time).count();
+}
+double perSecond(int count, std::chrono::nanoseconds time) {
+    return time.count() > 0 ? count / std::chrono::duration<double>(time).count() : 0.0;
+}
 
 /// A loaded model and everything that runs it; see Engine for the threads.
 class LocalEngine final : public Engine {
   public:
-    static Result<std::unique_ptr<Engine>> load(const EngineOptions& options, const LoadProgress& progress, Clock clock);
+    static Result<std::unique_ptr<Engine>> load(const EngineOptions& options, const LoadProgress& progress,
+                                                Clock clock);
     ~LocalEngine() override { stop(); }
 
     RequestId submit(GenerateRequest request) override;
@@ -33,7 +38,9 @@ class LocalEngine final : public Engine {
     EngineStats stats() const override;
     const LoadedModel& model() const override { return model_; }
     const Tokenizer& tokenizer() const override { return *tokenizer_; }
-    Result<std::vector<TokenId>> promptTokens(const GenerateRequest& request) const override { return prompts_->build(request); }
+    Result<std::vector<TokenId>> promptTokens(const GenerateRequest& request) const override {
+        return prompts_->build(request);
+    }
     void start(std::function<void()> wake) override;
     void stop() override;
     bool step() override;
@@ -43,7 +50,7 @@ class LocalEngine final : public Engine {
   private:
     struct Command {
         RequestId id;
-        std::optional<GenerateRequest> request;   ///< nothing: cancel
+        std::optional<GenerateRequest> request;  ///< nothing: cancel
         std::chrono::nanoseconds at;
     };
 
@@ -59,7 +66,8 @@ class LocalEngine final : public Engine {
     void failPlan(const Scheduler::Plan& plan, const Error& error);
     void emit(EngineEvent event);
     void publishStats();
-    void addScores(Score& score, const float* logits, int rows, const std::vector<TokenId>& ids, size_t firstRow) const;
+    void addScores(Score& score, const float* logits, int rows, const std::vector<TokenId>& ids,
+                   size_t firstRow) const;
 
     // Set while loading, constant afterwards.
     GgufFile file_;
@@ -90,13 +98,16 @@ class LocalEngine final : public Engine {
     std::jthread thread_;
 };
 
-Result<std::unique_ptr<Engine>> LocalEngine::load(const EngineOptions& options, const LoadProgress& progress, Clock clock) {
+Result<std::unique_ptr<Engine>> LocalEngine::load(const EngineOptions& options, const LoadProgress& progress,
+                                                  Clock clock) {
     auto file = GgufFile::open(options.model);
     if (!file) return tl::unexpected<Error>(file.error());
     std::unique_ptr<LocalEngine> engine(new LocalEngine(std::move(*file)));
-    engine->clock_ = clock ? std::move(clock) : [] { return std::chrono::steady_clock::now().time_since_epoch(); };
+    engine->clock_ =
+        clock ? std::move(clock) : [] { return std::chrono::steady_clock::now().time_since_epoch(); };
     try {
-        if (auto built = engine->build(options, progress); !built) return tl::unexpected<Error>(built.error());
+        if (auto built = engine->build(options, progress); !built)
+            return tl::unexpected<Error>(built.error());
     } catch (const kernels::OutOfDeviceMemory& shortage) {
         return fail(ErrorCode::OutOfMemory, "{}: {}", options.model.string(), shortage.what());
     }
@@ -113,7 +124,8 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     std::shared_ptr<const ChatTemplate> chatTemplate;
     if (const auto source = file_.string("tokenizer.chat_template")) {
         auto parsed = ChatTemplate::parse(std::string(*source));
-        if (!parsed) return fail(parsed.error().code, "{}: {}", options.model.string(), parsed.error().message);
+        if (!parsed)
+            return fail(parsed.error().code, "{}: {}", options.model.string(), parsed.error().message);
         chatTemplate = std::make_shared<const ChatTemplate>(std::move(*parsed));
     }
     prompts_ = std::make_unique<PromptBuilder>(tokenizer_, chatTemplate);
@@ -122,14 +134,19 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     if (!ops) return tl::unexpected<Error>(ops.error());
     ops_ = std::move(*ops);
     const KvType kvType = options.compute == ComputeChoice::Float ? KvType::F32 : options.kvType;
-    if ((kvType == KvType::Q8_0 || kvType == KvType::Q4_0) && (config_.keyDim % 32 != 0 || config_.valueDim % 32 != 0))
-        return fail(ErrorCode::Unsupported, "--kv-type q8_0 and q4_0 need heads of a multiple of 32 values, but this model's have {}; use f16", config_.keyDim);
+    if ((kvType == KvType::Q8_0 || kvType == KvType::Q4_0) &&
+        (config_.keyDim % 32 != 0 || config_.valueDim % 32 != 0))
+        return fail(ErrorCode::Unsupported,
+                    "--kv-type q8_0 and q4_0 need heads of a multiple of 32 values, but this model's have "
+                    "{}; use f16",
+                    config_.keyDim);
     const KvLayout layout = KvLayout::of(config_, kvType);
     limits_.maxRows = options.maxRows;
     limits_.maxLogitRows = options.maxLogitRows;
     const kernels::DeviceInfo device = ops_->info();
     deviceName_ = fmt::format("{}: {}", device.kind, device.name);
-    const MemoryPlan plan = planMemory(file_, config_, layout, limits_, options.contextTokens, options.kvBytes, device.freeBytes);
+    const MemoryPlan plan =
+        planMemory(file_, config_, layout, limits_, options.contextTokens, options.kvBytes, device.freeBytes);
     if (!plan.fits) return fail(ErrorCode::OutOfMemory, "{} {}", options.model.string(), plan.explain());
     limits_.maxContext = plan.contextTokens;
     plannedBytes_ = plan.total();
@@ -142,10 +159,16 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     for (const KvGroupLayout& group : layout.groups) {
         // Every group gets the blocks of the same number of tokens.
         const size_t tokens = plan.kv / perToken;
-        pools_.emplace_back(*ops_, group, static_cast<int>(std::max<size_t>(1, tokens / static_cast<size_t>(group.blockTokens))));
+        pools_.emplace_back(
+            *ops_, group,
+            static_cast<int>(std::max<size_t>(1, tokens / static_cast<size_t>(group.blockTokens))));
     }
-    scheduler_ = std::make_unique<Scheduler>(std::span(pools_), SchedulerLimits{limits_.maxRows, std::min(limits_.maxSequences, limits_.maxLogitRows)}, makeFcfsPolicy());
-    model_ = {config_.name, config_.architectureName, limits_.maxContext, config_.contextLength, chatTemplate != nullptr, tokenizer_->vocabularyHash()};
+    scheduler_ = std::make_unique<Scheduler>(
+        std::span(pools_),
+        SchedulerLimits{limits_.maxRows, std::min(limits_.maxSequences, limits_.maxLogitRows)},
+        makeFcfsPolicy());
+    model_ = {config_.name,          config_.architectureName, limits_.maxContext,
+              config_.contextLength, chatTemplate != nullptr,  tokenizer_->vocabularyHash()};
     publishStats();
     return {};
 }
@@ -224,8 +247,13 @@ void LocalEngine::admit(Command& command) {
     if (!ids) return failRequest(command.id, ids.error());
     const int prompt = static_cast<int>(ids->size());
     if (prompt >= limits_.maxContext)
-        return failRequest(command.id, {ErrorCode::ContextFull, fmt::format("the conversation has {} tokens, but the context holds {}; start a new chat, shorten it, or "
-                                                                            "load the model with a larger context", prompt, limits_.maxContext)});
+        return failRequest(
+            command.id,
+            {ErrorCode::ContextFull,
+             fmt::format(
+                 "the conversation has {} tokens, but the context holds {}; start a new chat, shorten it, or "
+                 "load the model with a larger context",
+                 prompt, limits_.maxContext)});
     Reply& reply = replies_.emplace(command.id, Reply(tokenizer_, command.request->sampling)).first->second;
     reply.submitted = command.at;
     reply.stats.promptTokens = prompt;
@@ -252,8 +280,10 @@ bool LocalEngine::step() {
     std::vector<std::unique_ptr<Sequence>> impossible;
     Scheduler::Plan plan = scheduler_->schedule(clock_(), impossible);
     for (const auto& sequence : impossible)
-        failRequest(sequence->id, {ErrorCode::ContextFull, fmt::format("{} tokens do not fit into the {} blocks of 16 tokens that the cache has; close other chats or raise --kv-bytes",
-                                                                       sequence->tokens.size(), pools_.front().totalBlocks())});
+        failRequest(sequence->id, {ErrorCode::ContextFull,
+                                   fmt::format("{} tokens do not fit into the {} blocks of 16 tokens that "
+                                               "the cache has; close other chats or raise --kv-bytes",
+                                               sequence->tokens.size(), pools_.front().totalBlocks())});
     worked = worked || !impossible.empty();
     if (!plan.empty()) {
         runPlan(plan);
@@ -271,11 +301,16 @@ void LocalEngine::runPlan(Scheduler::Plan& plan) {
         std::vector<kernels::SamplingRow> rows;
         for (const Scheduler::Part& part : plan.parts)
             if (part.samples)
-                rows.push_back(samplingRow(part.sequence->sampling, part.sequence->tokens, static_cast<uint64_t>(part.sequence->newTokens()), penalised[rows.size()]));
+                rows.push_back(samplingRow(part.sequence->sampling, part.sequence->tokens,
+                                           static_cast<uint64_t>(part.sequence->newTokens()),
+                                           penalised[rows.size()]));
         if (!rows.empty()) ops_->sample(logits, config_.vocabulary, rows, drawn);
         ops_->synchronize();
     } catch (const std::exception& problem) {
-        return failPlan(plan, {ErrorCode::Internal, fmt::format("the device failed while computing ({}); try again, or choose the CPU", problem.what())});
+        return failPlan(plan,
+                        {ErrorCode::Internal,
+                         fmt::format("the device failed while computing ({}); try again, or choose the CPU",
+                                     problem.what())});
     }
     const auto now = clock_();
     scheduler_->completed(plan);
@@ -285,7 +320,8 @@ void LocalEngine::runPlan(Scheduler::Plan& plan) {
         if (part.samples)
             accept(*part.sequence, drawn[next++], now);
         else
-            emit(PromptProgress{sequence.id, std::min(sequence.computed, sequence.promptTokens), sequence.promptTokens});
+            emit(PromptProgress{sequence.id, std::min(sequence.computed, sequence.promptTokens),
+                                sequence.promptTokens});
     }
 }
 
@@ -295,7 +331,8 @@ void LocalEngine::accept(Sequence& sequence, TokenId id, std::chrono::nanosecond
     if (++reply.stats.newTokens == 1) reply.firstToken = now;
     reply.lastToken = now;
     reply.stats.queueMillis = millis(sequence.admitted - sequence.submitted);
-    reply.stats.prefillTokensPerSecond = perSecond(reply.stats.prefillTokens, reply.firstToken - sequence.admitted);
+    reply.stats.prefillTokensPerSecond =
+        perSecond(reply.stats.prefillTokens, reply.firstToken - sequence.admitted);
     reply.stats.contextTokens = static_cast<int>(sequence.tokens.size());
 
     const bool ended = tokenizer_->isEndOfGeneration(id) && !sequence.sampling.ignoreEndOfGeneration;
@@ -312,10 +349,12 @@ void LocalEngine::finish(RequestId id, FinishReason reason) {
     scheduler_->remove(id);
     const auto found = replies_.find(id);
     Reply& reply = found->second;
-    if (std::string rest = reply.stops.stopped() ? std::string() : reply.flush(); !rest.empty()) emit(TextDelta{id, std::move(rest), {}});
+    if (std::string rest = reply.stops.stopped() ? std::string() : reply.flush(); !rest.empty())
+        emit(TextDelta{id, std::move(rest), {}});
     RequestStats& stats = reply.stats;
     if (stats.newTokens > 0) stats.ttftMillis = millis(reply.firstToken - reply.submitted);
-    if (stats.newTokens > 1) stats.decodeTokensPerSecond = perSecond(stats.newTokens - 1, reply.lastToken - reply.firstToken);
+    if (stats.newTokens > 1)
+        stats.decodeTokensPerSecond = perSecond(stats.newTokens - 1, reply.lastToken - reply.firstToken);
     emit(Finished{id, reason, stats});
     replies_.erase(found);
 }
@@ -349,7 +388,8 @@ void LocalEngine::publishStats() {
     stats_ = std::move(stats);
 }
 
-void LocalEngine::addScores(Score& score, const float* logits, int rows, const std::vector<TokenId>& ids, size_t firstRow) const {
+void LocalEngine::addScores(Score& score, const float* logits, int rows, const std::vector<TokenId>& ids,
+                            size_t firstRow) const {
     const auto vocabulary = static_cast<size_t>(config_.vocabulary);
     for (int row = 0; row < rows; ++row) {
         const std::span<const float> values(logits + static_cast<size_t>(row) * vocabulary, vocabulary);
@@ -359,16 +399,22 @@ void LocalEngine::addScores(Score& score, const float* logits, int rows, const s
         if (position + 1 >= ids.size()) continue;
         double sum = 0.0;
         for (const float value : values) sum += std::exp(static_cast<double>(value - *best));
-        score.nll.push_back(std::log(sum) + static_cast<double>(*best) - static_cast<double>(values[static_cast<size_t>(ids[position + 1])]));
+        score.nll.push_back(std::log(sum) + static_cast<double>(*best) -
+                            static_cast<double>(values[static_cast<size_t>(ids[position + 1])]));
     }
 }
 
 Result<Engine::Score> LocalEngine::score(const std::vector<TokenId>& ids, int rowsAtATime) {
     if (ids.empty()) return fail(ErrorCode::InvalidArgument, "there is no text to score");
     if (static_cast<int>(ids.size()) > limits_.maxContext)
-        return fail(ErrorCode::ContextFull, "the text has {} tokens, but the context holds {}; give a larger --context or a shorter text", ids.size(), limits_.maxContext);
+        return fail(
+            ErrorCode::ContextFull,
+            "the text has {} tokens, but the context holds {}; give a larger --context or a shorter text",
+            ids.size(), limits_.maxContext);
     for (const TokenId id : ids)
-        if (id < 0 || id >= config_.vocabulary) return fail(ErrorCode::InvalidArgument, "the id {} is not among the {} of the vocabulary", id, config_.vocabulary);
+        if (id < 0 || id >= config_.vocabulary)
+            return fail(ErrorCode::InvalidArgument, "the id {} is not among the {} of the vocabulary", id,
+                        config_.vocabulary);
     const int most = std::min(limits_.maxRows, limits_.maxLogitRows);
     const int chunk = rowsAtATime > 0 ? std::min(rowsAtATime, most) : most;
     Score score;
@@ -388,7 +434,9 @@ Result<Engine::Score> LocalEngine::score(const std::vector<TokenId>& ids, int ro
             batch.logitRows.push_back(row);
         }
         for (BlockTable& table : tables) {
-            if (!table.reserve(first + count, first)) return fail(ErrorCode::OutOfMemory, "the cache has no room for {} tokens; raise --kv-bytes", first + count);
+            if (!table.reserve(first + count, first))
+                return fail(ErrorCode::OutOfMemory, "the cache has no room for {} tokens; raise --kv-bytes",
+                            first + count);
             Batch::Group group;
             group.tableStart = {0, static_cast<int32_t>(table.blocks().size())};
             group.blocks.assign(table.blocks().begin(), table.blocks().end());
@@ -396,10 +444,12 @@ Result<Engine::Score> LocalEngine::score(const std::vector<TokenId>& ids, int ro
             batch.groups.push_back(std::move(group));
         }
         const float* device = transformer_->forward(batch, pools_);
-        ops_->download(logits.data(), device, static_cast<size_t>(count) * static_cast<size_t>(config_.vocabulary) * sizeof(float));
+        ops_->download(logits.data(), device,
+                       static_cast<size_t>(count) * static_cast<size_t>(config_.vocabulary) * sizeof(float));
         addScores(score, logits.data(), count, ids, static_cast<size_t>(first));
         for (size_t g = 0; g < tables.size(); ++g)
-            if (const int window = pools_[g].layout().window; window > 0) tables[g].releaseBefore(first + count - window + 1);
+            if (const int window = pools_[g].layout().window; window > 0)
+                tables[g].releaseBefore(first + count - window + 1);
     }
     return score;
 }
@@ -412,15 +462,20 @@ void LocalEngine::checkIntegrity() const {
 
 const char* toString(FinishReason reason) {
     switch (reason) {
-        case FinishReason::Stop: return "stop";
-        case FinishReason::Length: return "length";
-        case FinishReason::Cancelled: return "cancelled";
-        case FinishReason::Failed: return "failed";
+        case FinishReason::Stop:
+            return "stop";
+        case FinishReason::Length:
+            return "length";
+        case FinishReason::Cancelled:
+            return "cancelled";
+        case FinishReason::Failed:
+            return "failed";
     }
     return "";
 }
 
-Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options, const LoadProgress& progress, Clock clock) {
+Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options, const LoadProgress& progress,
+                                             Clock clock) {
     return LocalEngine::load(options, progress, std::move(clock));
 }
 

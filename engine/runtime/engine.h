@@ -32,7 +32,7 @@ struct EngineOptions {
     size_t kvBytes = 0;                           ///< bound of the KV pools; 0: planned from free memory
     ComputeChoice compute = ComputeChoice::Int8;  ///< Float implies KvType::F32
     int maxRows = 512;                            ///< rows of a step, i.e. the largest prefill chunk
-    int maxLogitRows = 64;                        ///< rows of a step whose logits are wanted; `score` likes more
+    int maxLogitRows = 64;  ///< rows of a step whose logits are wanted; `score` likes more
 };
 
 using RequestId = uint64_t;
@@ -51,7 +51,8 @@ struct GenerateRequest {
     int priority = 0;       ///< larger goes first
     /// Ids in place of `messages` and `prompt`, taken as they are.
     std::vector<TokenId> promptIds;
-    /// A step ends when so many tokens of the prompt are computed, so that a benchmark can measure from there; 0: none.
+    /// A step ends when so many tokens of the prompt are computed, so that a benchmark can measure from
+    /// there; 0: none.
     int promptBorder = 0;
 };
 

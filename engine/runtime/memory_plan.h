@@ -14,9 +14,9 @@ class GgufFile;
 struct MemoryPlan {
     size_t weights = 0;
     size_t workspace = 0;
-    size_t kv = 0;              ///< the KV pools
-    size_t free = 0;            ///< of the device, before loading
-    int contextTokens = 0;      ///< of one sequence
+    size_t kv = 0;          ///< the KV pools
+    size_t free = 0;        ///< of the device, before loading
+    int contextTokens = 0;  ///< of one sequence
     bool fits = true;
 
     size_t total() const { return weights + workspace + kv; }
@@ -24,9 +24,9 @@ struct MemoryPlan {
     std::string explain() const;
 };
 
-/// `contextTokens` 0: what the model was made for, as far as `freeBytes` goes, at least 512. `kvBytes` 0: room for as
-/// many sequences of that length as half the free memory holds, four at most.
-MemoryPlan planMemory(const GgufFile& file, const ModelConfig& config, const KvLayout& layout, const TransformerLimits& limits, int contextTokens, size_t kvBytes,
-                      size_t freeBytes);
+/// `contextTokens` 0: what the model was made for, as far as `freeBytes` goes, at least 512. `kvBytes` 0:
+/// room for as many sequences of that length as half the free memory holds, four at most.
+MemoryPlan planMemory(const GgufFile& file, const ModelConfig& config, const KvLayout& layout,
+                      const TransformerLimits& limits, int contextTokens, size_t kvBytes, size_t freeBytes);
 
 }  // namespace engine

@@ -8,7 +8,8 @@
 
 namespace engine {
 
-/// What the engine keeps of a request beside its sequence: how its tokens become text, and its times. Engine thread only.
+/// What the engine keeps of a request beside its sequence: how its tokens become text, and its times. Engine
+/// thread only.
 struct Reply {
     Reply(std::shared_ptr<const Tokenizer> tokenizer, const SamplingParams& sampling)
         : decoder(std::move(tokenizer)), stops(sampling.stop) {}

@@ -4,10 +4,13 @@
 
 namespace engine {
 
-kernels::SamplingRow samplingRow(const SamplingParams& params, std::span<const TokenId> tokens, uint64_t drawIndex, std::vector<int32_t>& penalised) {
+kernels::SamplingRow samplingRow(const SamplingParams& params, std::span<const TokenId> tokens,
+                                 uint64_t drawIndex, std::vector<int32_t>& penalised) {
     penalised.clear();
     if (params.repeatPenalty != 1.0F || params.presencePenalty != 0.0F) {
-        const size_t window = params.penaltyWindow < 0 ? tokens.size() : std::min(tokens.size(), static_cast<size_t>(params.penaltyWindow));
+        const size_t window = params.penaltyWindow < 0
+                                  ? tokens.size()
+                                  : std::min(tokens.size(), static_cast<size_t>(params.penaltyWindow));
         penalised.assign(tokens.end() - static_cast<std::ptrdiff_t>(window), tokens.end());
         std::ranges::sort(penalised);
         penalised.erase(std::ranges::unique(penalised).begin(), penalised.end());

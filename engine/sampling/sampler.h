@@ -10,8 +10,9 @@
 
 namespace engine {
 
-/// One sequence's draw for the token after `tokens`, the `drawIndex`-th of its reply. `penalised` receives the distinct
-/// ids of the penalty window and must live as long as the result.
-kernels::SamplingRow samplingRow(const SamplingParams& params, std::span<const TokenId> tokens, uint64_t drawIndex, std::vector<int32_t>& penalised);
+/// One sequence's draw for the token after `tokens`, the `drawIndex`-th of its reply. `penalised` receives
+/// the distinct ids of the penalty window and must live as long as the result.
+kernels::SamplingRow samplingRow(const SamplingParams& params, std::span<const TokenId> tokens,
+                                 uint64_t drawIndex, std::vector<int32_t>& penalised);
 
 }  // namespace engine

@@ -26,7 +26,9 @@ std::string StopMatcher::push(std::string_view text) {
     return result;
 }
 
-std::string StopMatcher::flush() { return std::exchange(pending_, {}); }
+std::string StopMatcher::flush() {
+    return std::exchange(pending_, {});
+}
 
 /// The longest end of the pending text that begins a stop string.
 size_t StopMatcher::heldLength() const {

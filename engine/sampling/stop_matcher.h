@@ -6,8 +6,8 @@
 
 namespace engine {
 
-/// Finds the first of some stop strings in text that comes in pieces. Text that could still become a stop string is
-/// held back, so that none of it is ever shown. One sequence, one thread.
+/// Finds the first of some stop strings in text that comes in pieces. Text that could still become a stop
+/// string is held back, so that none of it is ever shown. One sequence, one thread.
 class StopMatcher {
   public:
     explicit StopMatcher(std::vector<std::string> stops);

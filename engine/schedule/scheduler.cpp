@@ -15,26 +15,36 @@ class FcfsPolicy final : public SchedulingPolicy {
 
 }  // namespace
 
-std::unique_ptr<SchedulingPolicy> makeFcfsPolicy() { return std::make_unique<FcfsPolicy>(); }
+std::unique_ptr<SchedulingPolicy> makeFcfsPolicy() {
+    return std::make_unique<FcfsPolicy>();
+}
 
-Scheduler::Scheduler(std::span<KvBlockPool> pools, SchedulerLimits limits, std::unique_ptr<SchedulingPolicy> policy)
+Scheduler::Scheduler(std::span<KvBlockPool> pools, SchedulerLimits limits,
+                     std::unique_ptr<SchedulingPolicy> policy)
     : pools_(pools), limits_(limits), policy_(std::move(policy)) {}
 
-void Scheduler::add(std::unique_ptr<Sequence> sequence) { waiting_.push_back(std::move(sequence)); }
+void Scheduler::add(std::unique_ptr<Sequence> sequence) {
+    waiting_.push_back(std::move(sequence));
+}
 
 /// Blocks a sequence of `tokens` holds at once: a window group holds its window and the chunk being computed.
 int Scheduler::blocksFor(const KvBlockPool& pool, int tokens) const {
     const KvGroupLayout& layout = pool.layout();
-    const int held = layout.window > 0 ? std::min(tokens, layout.window + limits_.maxRows + layout.blockTokens) : tokens;
+    const int held =
+        layout.window > 0 ? std::min(tokens, layout.window + limits_.maxRows + layout.blockTokens) : tokens;
     return (held + layout.blockTokens - 1) / layout.blockTokens;
 }
 
 bool Scheduler::fits(const Sequence& sequence) const {
-    return std::ranges::all_of(pools_, [&](const KvBlockPool& pool) { return blocksFor(pool, static_cast<int>(sequence.tokens.size())) <= pool.freeBlocks(); });
+    return std::ranges::all_of(pools_, [&](const KvBlockPool& pool) {
+        return blocksFor(pool, static_cast<int>(sequence.tokens.size())) <= pool.freeBlocks();
+    });
 }
 
 bool Scheduler::canEverFit(const Sequence& sequence) const {
-    return std::ranges::all_of(pools_, [&](const KvBlockPool& pool) { return blocksFor(pool, static_cast<int>(sequence.tokens.size())) <= pool.totalBlocks(); });
+    return std::ranges::all_of(pools_, [&](const KvBlockPool& pool) {
+        return blocksFor(pool, static_cast<int>(sequence.tokens.size())) <= pool.totalBlocks();
+    });
 }
 
 void Scheduler::admit(std::chrono::nanoseconds now, std::vector<std::unique_ptr<Sequence>>& impossible) {
@@ -47,8 +57,9 @@ void Scheduler::admit(std::chrono::nanoseconds now, std::vector<std::unique_ptr<
         it = waiting_.erase(it);
     }
     while (!waiting_.empty() && running() < limits_.maxSequences) {
-        const auto next = std::ranges::min_element(waiting_, [&](const auto& a, const auto& b) { return policy_->before(*a, *b, now); });
-        if (!fits(**next)) return;   // nobody overtakes, so that large prompts get their turn
+        const auto next = std::ranges::min_element(
+            waiting_, [&](const auto& a, const auto& b) { return policy_->before(*a, *b, now); });
+        if (!fits(**next)) return;  // nobody overtakes, so that large prompts get their turn
         Sequence& sequence = **next;
         if (sequence.admitted.count() == 0) sequence.admitted = now;
         for (KvBlockPool& pool : pools_) sequence.tables.emplace_back(pool);
@@ -57,7 +68,8 @@ void Scheduler::admit(std::chrono::nanoseconds now, std::vector<std::unique_ptr<
 }
 
 bool Scheduler::reserve(Sequence& sequence, int tokens) {
-    return std::ranges::all_of(sequence.tables, [&](BlockTable& table) { return table.reserve(tokens, sequence.computed); });
+    return std::ranges::all_of(sequence.tables,
+                               [&](BlockTable& table) { return table.reserve(tokens, sequence.computed); });
 }
 
 void Scheduler::preempt(Sequences::iterator victim) {
@@ -83,15 +95,19 @@ void Scheduler::addPart(Plan& plan, Sequence& sequence, int count) const {
     plan.parts.push_back({&sequence, sequence.computed, count, samples});
 }
 
-Scheduler::Plan Scheduler::schedule(std::chrono::nanoseconds now, std::vector<std::unique_ptr<Sequence>>& impossible) {
+Scheduler::Plan Scheduler::schedule(std::chrono::nanoseconds now,
+                                    std::vector<std::unique_ptr<Sequence>>& impossible) {
     admit(now, impossible);
     Plan plan;
     int budget = limits_.maxRows;
-    // A row's kernel family is its token's: prompt tokens are prefill rows and generated ones decode rows, also when a
-    // preempted sequence is computed again. So its KV does not depend on how it came to be computed.
+    // A row's kernel family is its token's: prompt tokens are prefill rows and generated ones decode rows,
+    // also when a preempted sequence is computed again. So its KV does not depend on how it came to be
+    // computed.
     std::vector<Sequence*> order;
     for (const auto& sequence : running_) order.push_back(sequence.get());
-    const auto isRunning = [&](const Sequence* s) { return std::ranges::any_of(running_, [&](const auto& r) { return r.get() == s; }); };
+    const auto isRunning = [&](const Sequence* s) {
+        return std::ranges::any_of(running_, [&](const auto& r) { return r.get() == s; });
+    };
     for (const bool decode : {true, false}) {
         for (Sequence* sequence : order) {
             if (budget == 0) break;
@@ -119,7 +135,8 @@ void Scheduler::buildBatch(Plan& plan) const {
         for (int token = part.first; token < part.first + part.count; ++token) {
             batch.tokens.push_back(sequence.tokens[static_cast<size_t>(token)]);
             batch.positions.push_back(token);
-            for (size_t g = 0; g < batch.groups.size(); ++g) batch.groups[g].slots.push_back(sequence.tables[g].slot(token));
+            for (size_t g = 0; g < batch.groups.size(); ++g)
+                batch.groups[g].slots.push_back(sequence.tables[g].slot(token));
         }
         batch.rowStart.push_back(static_cast<int32_t>(batch.tokens.size()));
         batch.contextLength.push_back(part.first + part.count);

@@ -10,18 +10,18 @@
 
 namespace engine {
 
-/// A request once its prompt is encoded. Tokens [0, computed) have their KV stored; the rest is to be computed.
-/// computed < tokens.size() at all times while it is scheduled.
+/// A request once its prompt is encoded. Tokens [0, computed) have their KV stored; the rest is to be
+/// computed. computed < tokens.size() at all times while it is scheduled.
 struct Sequence {
     uint64_t id = 0;
     SamplingParams sampling;
     int priority = 0;
-    std::vector<TokenId> tokens;         ///< prompt, then what was generated
+    std::vector<TokenId> tokens;  ///< prompt, then what was generated
     int promptTokens = 0;
-    int maxTokens = 0;                   ///< of prompt and reply together
-    int promptBorder = 0;                ///< a step ends when so many tokens are computed; 0: none
+    int maxTokens = 0;     ///< of prompt and reply together
+    int promptBorder = 0;  ///< a step ends when so many tokens are computed; 0: none
     int computed = 0;
-    std::vector<BlockTable> tables;      ///< one for each KV group; empty while waiting
+    std::vector<BlockTable> tables;  ///< one for each KV group; empty while waiting
     std::chrono::nanoseconds submitted{}, admitted{};
 
     int newTokens() const { return static_cast<int>(tokens.size()) - promptTokens; }

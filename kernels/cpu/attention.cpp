@@ -39,12 +39,16 @@ struct Context {
     const SimdKernels& simd;
 };
 
-/// Adds tokens [begin, end) of a block, whose K and V rows are at `keys` and `values` as floats, to one row and head.
-void addBlock(const Context& c, const float* query, float* sums, Running& running, const float* keys, const float* values, int begin, int end) {
+/// Adds tokens [begin, end) of a block, whose K and V rows are at `keys` and `values` as floats, to one row
+/// and head.
+void addBlock(const Context& c, const float* query, float* sums, Running& running, const float* keys,
+              const float* values, int begin, int end) {
     float scores[64];
     float largest = running.largest;
     for (int t = begin; t < end; ++t) {
-        float score = c.simd.dot(query, keys + static_cast<size_t>(t) * static_cast<size_t>(c.layer.keyDim), static_cast<size_t>(c.layer.keyDim)) * c.shape.scale;
+        float score = c.simd.dot(query, keys + static_cast<size_t>(t) * static_cast<size_t>(c.layer.keyDim),
+                                 static_cast<size_t>(c.layer.keyDim)) *
+                      c.shape.scale;
         if (c.shape.softcap > 0.0F) score = c.shape.softcap * std::tanh(score / c.shape.softcap);
         scores[t] = score;
         largest = std::max(largest, score);
@@ -73,28 +77,40 @@ void attendRun(const Context& c, const RowRun& run, int kvHead) {
     float *keys = converted.data(), *values = keys + blockTokens * keyDim;
     std::vector<Running> running(static_cast<size_t>(run.count * group));
     for (int r = 0; r < run.count; ++r)
-        std::fill_n(c.out.floats(run.first + r) + static_cast<size_t>(kvHead * group) * valueDim, static_cast<size_t>(group) * valueDim, 0.0F);
+        std::fill_n(c.out.floats(run.first + r) + static_cast<size_t>(kvHead * group) * valueDim,
+                    static_cast<size_t>(group) * valueDim, 0.0F);
 
-    const auto firstSeen = [&](int position) { return c.shape.window > 0 ? std::max(0, position + 1 - c.shape.window) : 0; };
+    const auto firstSeen = [&](int position) {
+        return c.shape.window > 0 ? std::max(0, position + 1 - c.shape.window) : 0;
+    };
     const int last = c.rows.positions[run.first + run.count - 1];
-    for (int block = firstSeen(c.rows.positions[run.first]) / layer.blockTokens; block <= last / layer.blockTokens; ++block) {
+    for (int block = firstSeen(c.rows.positions[run.first]) / layer.blockTokens;
+         block <= last / layer.blockTokens; ++block) {
         const int id = c.tables.blocks[c.tables.start[run.sequence] + block];
-        const int firstToken = block * layer.blockTokens, count = std::min(layer.blockTokens, last + 1 - firstToken);
+        const int firstToken = block * layer.blockTokens,
+                  count = std::min(layer.blockTokens, last + 1 - firstToken);
         const std::byte* base = layer.base + static_cast<size_t>(id) * layer.blockBytes();
-        const std::byte* valueBase = base + static_cast<size_t>(layer.numKvHeads) * blockTokens * layer.keyRowBytes();
+        const std::byte* valueBase =
+            base + static_cast<size_t>(layer.numKvHeads) * blockTokens * layer.keyRowBytes();
         for (int t = 0; t < count; ++t) {
             const size_t index = static_cast<size_t>(kvHead) * blockTokens + static_cast<size_t>(t);
-            loadKvRow(keys + static_cast<size_t>(t) * keyDim, base + index * layer.keyRowBytes(), layer.type, layer.keyDim, c.simd);
-            loadKvRow(values + static_cast<size_t>(t) * valueDim, valueBase + index * layer.valueRowBytes(), layer.type, layer.valueDim, c.simd);
+            loadKvRow(keys + static_cast<size_t>(t) * keyDim, base + index * layer.keyRowBytes(), layer.type,
+                      layer.keyDim, c.simd);
+            loadKvRow(values + static_cast<size_t>(t) * valueDim, valueBase + index * layer.valueRowBytes(),
+                      layer.type, layer.valueDim, c.simd);
         }
         for (int r = 0; r < run.count; ++r) {
             const int row = run.first + r, position = c.rows.positions[row];
-            const int begin = std::max(0, firstSeen(position) - firstToken), end = std::min(count, position + 1 - firstToken);
+            const int begin = std::max(0, firstSeen(position) - firstToken),
+                      end = std::min(count, position + 1 - firstToken);
             if (begin >= end) continue;
             for (int h = 0; h < group; ++h) {
                 const auto head = static_cast<size_t>(kvHead * group + h);
-                addBlock(c, c.query + static_cast<size_t>(row) * static_cast<size_t>(c.queryStride) + head * keyDim, c.out.floats(row) + head * valueDim,
-                         running[static_cast<size_t>(r * group + h)], keys, values, begin, end);
+                addBlock(
+                    c,
+                    c.query + static_cast<size_t>(row) * static_cast<size_t>(c.queryStride) + head * keyDim,
+                    c.out.floats(row) + head * valueDim, running[static_cast<size_t>(r * group + h)], keys,
+                    values, begin, end);
             }
         }
     }
@@ -108,12 +124,14 @@ void attendRun(const Context& c, const RowRun& run, int kvHead) {
 
 }  // namespace
 
-void attend(CpuActivations& out, const float* query, int queryStride, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
-            const AttentionShape& shape, const SimdKernels& simd, ThreadPool& pool) {
+void attend(CpuActivations& out, const float* query, int queryStride, const KvLayer& layer,
+            const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
+            const SimdKernels& simd, ThreadPool& pool) {
     const Context context{out, query, queryStride, layer, rows, tables, shape, simd};
     const std::vector<RowRun> runs = splitRows(rows);
-    pool.run(static_cast<int>(runs.size()) * layer.numKvHeads,
-             [&](int part) { attendRun(context, runs[static_cast<size_t>(part / layer.numKvHeads)], part % layer.numKvHeads); });
+    pool.run(static_cast<int>(runs.size()) * layer.numKvHeads, [&](int part) {
+        attendRun(context, runs[static_cast<size_t>(part / layer.numKvHeads)], part % layer.numKvHeads);
+    });
 }
 
 }  // namespace kernels::detail

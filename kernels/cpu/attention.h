@@ -7,13 +7,15 @@
 namespace kernels::detail {
 
 /// Ops::ropeStore on the pool.
-void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables, const SimdKernels& simd, ThreadPool& pool);
+void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
+               const SimdKernels& simd, ThreadPool& pool);
 
-/// Ops::attention on the pool, into the float rows of `out`. A part of the work is some rows of one sequence and one KV
-/// head: each block of K and V is converted to floats once for all of them. A row adds blocks in ascending order with a
-/// running softmax, so its result does not depend on which rows share its part.
-void attend(CpuActivations& out, const float* query, int queryStride, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
-            const AttentionShape& shape, const SimdKernels& simd, ThreadPool& pool);
+/// Ops::attention on the pool, into the float rows of `out`. A part of the work is some rows of one sequence
+/// and one KV head: each block of K and V is converted to floats once for all of them. A row adds blocks in
+/// ascending order with a running softmax, so its result does not depend on which rows share its part.
+void attend(CpuActivations& out, const float* query, int queryStride, const KvLayer& layer,
+            const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
+            const SimdKernels& simd, ThreadPool& pool);
 
 /// One stored row of K or V (blocks of 32 as GGUF stores them) to floats, and back.
 void loadKvRow(float* out, const std::byte* row, KvType type, int dim, const SimdKernels& simd);

@@ -26,22 +26,31 @@ class CpuWeight final : public Weight {
     uint64_t rows() const override { return stored_.rows; }
     uint64_t columns() const override { return stored_.columns; }
     size_t deviceBytes() const override {
-        return isPacked() ? packed_.tileBytes * static_cast<size_t>(packed_.rowTiles) : stored_.rows * rowBytes(stored_.dtype, stored_.columns);
+        return isPacked() ? packed_.tileBytes * static_cast<size_t>(packed_.rowTiles)
+                          : stored_.rows * rowBytes(stored_.dtype, stored_.columns);
     }
     bool isPacked() const { return packed_.data != nullptr; }
     const HostMatrix& stored() const { return stored_; }
     const detail::PackedMatrix& packed() const { return packed_; }
     void setPacked(detail::PackedMatrix packed) { packed_ = std::move(packed); }
-    const std::byte* row(uint64_t index) const { return stored_.data + index * rowBytes(stored_.dtype, stored_.columns); }
+    const std::byte* row(uint64_t index) const {
+        return stored_.data + index * rowBytes(stored_.dtype, stored_.columns);
+    }
 
   private:
     HostMatrix stored_;
     detail::PackedMatrix packed_;
 };
 
-const CpuWeight& weightOf(const Weight& weight) { return static_cast<const CpuWeight&>(weight); }
-CpuActivations& cpu(Activations& activations) { return static_cast<CpuActivations&>(activations); }
-const CpuActivations& cpu(const Activations& activations) { return static_cast<const CpuActivations&>(activations); }
+const CpuWeight& weightOf(const Weight& weight) {
+    return static_cast<const CpuWeight&>(weight);
+}
+CpuActivations& cpu(Activations& activations) {
+    return static_cast<CpuActivations&>(activations);
+}
+const CpuActivations& cpu(const Activations& activations) {
+    return static_cast<const CpuActivations&>(activations);
+}
 
 float activate(float x, GateKind kind) {
     if (kind == GateKind::Silu) return x / (1.0F + std::exp(-x));
@@ -73,10 +82,14 @@ std::string processorName() {
 
 const char* toString(Isa isa) {
     switch (isa) {
-        case Isa::Avx512Vnni: return "AVX-512 VNNI";
-        case Isa::AvxVnni: return "AVX-VNNI";
-        case Isa::Avx2: return "AVX2";
-        case Isa::Portable: return "portable";
+        case Isa::Avx512Vnni:
+            return "AVX-512 VNNI";
+        case Isa::AvxVnni:
+            return "AVX-VNNI";
+        case Isa::Avx2:
+            return "AVX2";
+        case Isa::Portable:
+            return "portable";
     }
     return "";
 }
@@ -84,18 +97,22 @@ const char* toString(Isa isa) {
 class CpuOps final : public Ops {
   public:
     explicit CpuOps(const CpuOptions& options)
-        : compute_(options.compute), simd_(detail::simdKernels(options.forceIsa ? options.isa : detectIsa())),
-          pool_(options.threads > 0 ? options.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {}
+        : compute_(options.compute),
+          simd_(detail::simdKernels(options.forceIsa ? options.isa : detectIsa())),
+          pool_(options.threads > 0 ? options.threads
+                                    : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {}
 
     DeviceInfo info() const override {
-        const std::string name = processorName() + ", " + std::to_string(pool_.threads()) + (pool_.threads() == 1 ? " thread, " : " threads, ") + toString(simd_.isa);
+        const std::string name = processorName() + ", " + std::to_string(pool_.threads()) +
+                                 (pool_.threads() == 1 ? " thread, " : " threads, ") + toString(simd_.isa);
         return {"cpu", name, memInfoBytes("MemTotal:"), memInfoBytes("MemAvailable:")};
     }
 
     DeviceBuffer allocate(size_t bytes) override {
         void* data = ::operator new[](bytes, std::align_val_t{256}, std::nothrow);
         if (data == nullptr)
-            throw OutOfDeviceMemory("no memory for " + std::to_string(bytes >> 20) + " MiB; close other programs or choose a smaller model or context");
+            throw OutOfDeviceMemory("no memory for " + std::to_string(bytes >> 20) +
+                                    " MiB; close other programs or choose a smaller model or context");
         return {this, data, bytes};
     }
     void upload(void* device, const void* host, size_t bytes) override { std::memcpy(device, host, bytes); }
@@ -111,7 +128,9 @@ class CpuOps final : public Ops {
         weight->setPacked(std::move(packed));
         return weight;
     }
-    std::unique_ptr<Activations> makeActivations(int capacityRows, int width) override { return std::make_unique<CpuActivations>(capacityRows, width); }
+    std::unique_ptr<Activations> makeActivations(int capacityRows, int width) override {
+        return std::make_unique<CpuActivations>(capacityRows, width);
+    }
 
     void embed(float* out, const Weight& table, const int32_t* ids, float scale, int rows) override {
         const CpuWeight& weight = weightOf(table);
@@ -123,14 +142,17 @@ class CpuOps final : public Ops {
         });
     }
 
-    void addNorm(Activations& out, float* residual, const float* branch, const float* branchNorm, const float* norm, float epsilon, int rows,
-                 int width) override {
+    void addNorm(Activations& out, float* residual, const float* branch, const float* branchNorm,
+                 const float* norm, float epsilon, int rows, int width) override {
         pool_.run(rows, [&](int row) {
             const size_t offset = static_cast<size_t>(row) * static_cast<size_t>(width);
             float* x = residual + offset;
             if (branch != nullptr) {
-                const float scale = branchNorm != nullptr ? inverseRms(branch + offset, width, epsilon) : 1.0F;
-                for (int k = 0; k < width; ++k) x[k] += branch[offset + static_cast<size_t>(k)] * (branchNorm != nullptr ? scale * branchNorm[k] : 1.0F);
+                const float scale =
+                    branchNorm != nullptr ? inverseRms(branch + offset, width, epsilon) : 1.0F;
+                for (int k = 0; k < width; ++k)
+                    x[k] += branch[offset + static_cast<size_t>(k)] *
+                            (branchNorm != nullptr ? scale * branchNorm[k] : 1.0F);
             }
             const float scale = inverseRms(x, width, epsilon);
             float* to = cpu(out).floats(row);
@@ -142,18 +164,23 @@ class CpuOps final : public Ops {
     void matmul(std::span<const Projection> projections, const Activations& in, RowSplit rows) override {
         // Parts are tiles of 16 matrix rows; tiles of all projections form one list.
         std::vector<int> firstPart(projections.size() + 1, 0);
-        for (size_t i = 0; i < projections.size(); ++i) firstPart[i + 1] = firstPart[i] + tilesOf(projections[i]);
+        for (size_t i = 0; i < projections.size(); ++i)
+            firstPart[i + 1] = firstPart[i] + tilesOf(projections[i]);
         pool_.run(chunksOf(firstPart.back()), [&](int chunk) {
-            for (int part = chunk * kTilesPerPart; part < std::min(firstPart.back(), (chunk + 1) * kTilesPerPart); ++part) {
-                const auto which = static_cast<size_t>(std::upper_bound(firstPart.begin(), firstPart.end(), part) - firstPart.begin() - 1);
+            for (int part = chunk * kTilesPerPart;
+                 part < std::min(firstPart.back(), (chunk + 1) * kTilesPerPart); ++part) {
+                const auto which = static_cast<size_t>(
+                    std::upper_bound(firstPart.begin(), firstPart.end(), part) - firstPart.begin() - 1);
                 multiplyTile(projections[which], part - firstPart[which], cpu(in), rows.total());
             }
         });
     }
 
-    void gatedFfn(Activations& out, const Weight& gate, const Weight& up, const Activations& in, GateKind kind, float* scratch, RowSplit rows) override {
+    void gatedFfn(Activations& out, const Weight& gate, const Weight& up, const Activations& in,
+                  GateKind kind, float* scratch, RowSplit rows) override {
         const int width = out.width();
-        const Projection products[] = {{&gate, scratch, 2 * width, nullptr}, {&up, scratch + width, 2 * width, nullptr}};
+        const Projection products[] = {{&gate, scratch, 2 * width, nullptr},
+                                       {&up, scratch + width, 2 * width, nullptr}};
         matmul(products, in, rows);
         pool_.run(rows.total(), [&](int row) {
             const float* gates = scratch + static_cast<size_t>(row) * 2 * static_cast<size_t>(width);
@@ -163,12 +190,13 @@ class CpuOps final : public Ops {
         });
     }
 
-    void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables) override {
+    void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows,
+                   const BlockTables& tables) override {
         detail::ropeStore(args, layer, rows, tables, simd_, pool_);
     }
 
-    void attention(Activations& out, const float* query, int queryStride, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
-                   const AttentionShape& shape) override {
+    void attention(Activations& out, const float* query, int queryStride, const KvLayer& layer,
+                   const StepRows& rows, const BlockTables& tables, const AttentionShape& shape) override {
         detail::attend(cpu(out), query, queryStride, layer, rows, tables, shape, simd_, pool_);
         pool_.run(rows.rows.total(), [&](int row) { quantise(cpu(out), row); });
     }
@@ -180,10 +208,13 @@ class CpuOps final : public Ops {
         }
     }
 
-    void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows, std::span<int32_t> ids) override {
+    void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
+                std::span<int32_t> ids) override {
         pool_.run(static_cast<int>(rows.size()), [&](int row) {
-            float* own = const_cast<float*>(logits) + static_cast<size_t>(row) * static_cast<size_t>(vocabulary);
-            ids[static_cast<size_t>(row)] = sampleToken({own, static_cast<size_t>(vocabulary)}, rows[static_cast<size_t>(row)]);
+            float* own =
+                const_cast<float*>(logits) + static_cast<size_t>(row) * static_cast<size_t>(vocabulary);
+            ids[static_cast<size_t>(row)] =
+                sampleToken({own, static_cast<size_t>(vocabulary)}, rows[static_cast<size_t>(row)]);
         });
     }
 
@@ -191,10 +222,12 @@ class CpuOps final : public Ops {
     void release(void* data, size_t) noexcept override { ::operator delete[](data, std::align_val_t{256}); }
 
   private:
-    static constexpr int kTilesPerPart = 4;   ///< tiles a thread takes at a time: 64 rows, tens of kilobytes
+    static constexpr int kTilesPerPart = 4;  ///< tiles a thread takes at a time: 64 rows, tens of kilobytes
 
     static int chunksOf(int tiles) { return (tiles + kTilesPerPart - 1) / kTilesPerPart; }
-    static int tilesOf(const Projection& p) { return (static_cast<int>(p.weight->rows()) + detail::kTileRows - 1) / detail::kTileRows; }
+    static int tilesOf(const Projection& p) {
+        return (static_cast<int>(p.weight->rows()) + detail::kTileRows - 1) / detail::kTileRows;
+    }
 
     void quantise(CpuActivations& x, int row) const {
         if (compute_ == Compute::Int8) simd_.quantiseRow(x, row);
@@ -202,7 +235,8 @@ class CpuOps final : public Ops {
 
     void multiplyTile(const Projection& p, int tile, const CpuActivations& x, int rows) const {
         const CpuWeight& weight = weightOf(*p.weight);
-        const int first = tile * detail::kTileRows, count = std::min(detail::kTileRows, static_cast<int>(weight.rows()) - first);
+        const int first = tile * detail::kTileRows,
+                  count = std::min(detail::kTileRows, static_cast<int>(weight.rows()) - first);
         if (!weight.isPacked()) return multiplyFloats(p, weight, first, count, x, rows);
         // Full tiles are written in place; the last one of a matrix may be shorter than a vector.
         constexpr int kAtATime = 64;
@@ -210,23 +244,29 @@ class CpuOps final : public Ops {
         for (int row = 0; row < rows; row += kAtATime) {
             const int now = std::min(kAtATime, rows - row);
             simd_.tileProduct(weight.packed(), tile, x, row, now, results, detail::kTileRows);
-            for (int r = 0; r < now; ++r) writeTile(p, row + r, first, count, results + static_cast<size_t>(r) * detail::kTileRows);
+            for (int r = 0; r < now; ++r)
+                writeTile(p, row + r, first, count, results + static_cast<size_t>(r) * detail::kTileRows);
         }
     }
 
     static void writeTile(const Projection& p, int row, int first, int count, const float* results) {
         float* to = p.out + static_cast<size_t>(row) * static_cast<size_t>(p.outStride) + first;
-        for (int i = 0; i < count; ++i) to[i] = p.bias != nullptr ? results[i] + p.bias[first + i] : results[i];
+        for (int i = 0; i < count; ++i)
+            to[i] = p.bias != nullptr ? results[i] + p.bias[first + i] : results[i];
     }
 
-    void multiplyFloats(const Projection& p, const CpuWeight& weight, int first, int count, const CpuActivations& x, int rows) const {
+    void multiplyFloats(const Projection& p, const CpuWeight& weight, int first, int count,
+                        const CpuActivations& x, int rows) const {
         const uint64_t columns = weight.columns();
         std::vector<float> values(columns);
         for (int i = 0; i < count; ++i) {
-            dequantizeRow(weight.dtype(), weight.row(static_cast<uint64_t>(first + i)), values.data(), columns);
+            dequantizeRow(weight.dtype(), weight.row(static_cast<uint64_t>(first + i)), values.data(),
+                          columns);
             const float bias = p.bias != nullptr ? p.bias[first + i] : 0.0F;
             for (int row = 0; row < rows; ++row)
-                p.out[static_cast<size_t>(row) * static_cast<size_t>(p.outStride) + static_cast<size_t>(first + i)] = simd_.dot(values.data(), x.floats(row), columns) + bias;
+                p.out[static_cast<size_t>(row) * static_cast<size_t>(p.outStride) +
+                      static_cast<size_t>(first + i)] =
+                    simd_.dot(values.data(), x.floats(row), columns) + bias;
         }
     }
 
@@ -237,6 +277,8 @@ class CpuOps final : public Ops {
 
 }  // namespace
 
-std::unique_ptr<Ops> makeCpuOps(const CpuOptions& options) { return std::make_unique<CpuOps>(options); }
+std::unique_ptr<Ops> makeCpuOps(const CpuOptions& options) {
+    return std::make_unique<CpuOps>(options);
+}
 
 }  // namespace kernels

@@ -16,7 +16,8 @@ void storeQ8(std::byte* row, const float* in, int dim) {
         const float inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
         const uint16_t scale = floatToHalf(largest / 127.0F);
         std::memcpy(row, &scale, 2);
-        for (int i = 0; i < 32; ++i) row[2 + i] = static_cast<std::byte>(static_cast<int8_t>(std::lrint(in[i] * inverse)));
+        for (int i = 0; i < 32; ++i)
+            row[2 + i] = static_cast<std::byte>(static_cast<int8_t>(std::lrint(in[i] * inverse)));
     }
 }
 
@@ -56,30 +57,48 @@ void normHead(float* head, const float* norm, int dim, float epsilon) {
 
 void loadKvRow(float* out, const std::byte* row, KvType type, int dim, const SimdKernels& simd) {
     switch (type) {
-        case KvType::F32: std::memcpy(out, row, static_cast<size_t>(dim) * 4); return;
-        case KvType::F16: simd.halvesToFloats(out, reinterpret_cast<const uint16_t*>(row), static_cast<size_t>(dim)); return;
-        case KvType::Q8_0: dequantizeRow(DType::Q8_0, row, out, static_cast<uint64_t>(dim)); return;
-        case KvType::Q4_0: dequantizeRow(DType::Q4_0, row, out, static_cast<uint64_t>(dim)); return;
+        case KvType::F32:
+            std::memcpy(out, row, static_cast<size_t>(dim) * 4);
+            return;
+        case KvType::F16:
+            simd.halvesToFloats(out, reinterpret_cast<const uint16_t*>(row), static_cast<size_t>(dim));
+            return;
+        case KvType::Q8_0:
+            dequantizeRow(DType::Q8_0, row, out, static_cast<uint64_t>(dim));
+            return;
+        case KvType::Q4_0:
+            dequantizeRow(DType::Q4_0, row, out, static_cast<uint64_t>(dim));
+            return;
     }
 }
 
 void storeKvRow(std::byte* row, const float* in, KvType type, int dim, const SimdKernels& simd) {
     switch (type) {
-        case KvType::F32: std::memcpy(row, in, static_cast<size_t>(dim) * 4); return;
-        case KvType::F16: simd.floatsToHalves(reinterpret_cast<uint16_t*>(row), in, static_cast<size_t>(dim)); return;
-        case KvType::Q8_0: storeQ8(row, in, dim); return;
-        case KvType::Q4_0: storeQ4(row, in, dim); return;
+        case KvType::F32:
+            std::memcpy(row, in, static_cast<size_t>(dim) * 4);
+            return;
+        case KvType::F16:
+            simd.floatsToHalves(reinterpret_cast<uint16_t*>(row), in, static_cast<size_t>(dim));
+            return;
+        case KvType::Q8_0:
+            storeQ8(row, in, dim);
+            return;
+        case KvType::Q4_0:
+            storeQ4(row, in, dim);
+            return;
     }
 }
 
-void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables, const SimdKernels& simd, ThreadPool& pool) {
+void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
+               const SimdKernels& simd, ThreadPool& pool) {
     pool.run(rows.rows.total(), [&](int row) {
         const int half = args.rope.dimensions / 2;
         std::vector<float> angles(static_cast<size_t>(half) * 2);
         float *cosines = angles.data(), *sines = cosines + half;
         for (int i = 0; i < half; ++i) {
             // The angle reaches 1e5 radians: a float would lose its fraction.
-            const double angle = static_cast<double>(rows.positions[row]) * static_cast<double>(args.rope.inverseFrequency[i]);
+            const double angle =
+                static_cast<double>(rows.positions[row]) * static_cast<double>(args.rope.inverseFrequency[i]);
             cosines[i] = static_cast<float>(std::cos(angle)) * args.rope.magnitude;
             sines[i] = static_cast<float>(std::sin(angle)) * args.rope.magnitude;
         }
@@ -88,15 +107,22 @@ void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows
             rotate(head, args.rope, cosines, sines);
         };
         for (int head = 0; head < args.numHeads; ++head)
-            turn(args.query + static_cast<size_t>(row) * static_cast<size_t>(args.queryStride) + static_cast<size_t>(head) * static_cast<size_t>(layer.keyDim), args.queryNorm);
+            turn(args.query + static_cast<size_t>(row) * static_cast<size_t>(args.queryStride) +
+                     static_cast<size_t>(head) * static_cast<size_t>(layer.keyDim),
+                 args.queryNorm);
         const int slot = tables.slots[row], token = slot % layer.blockTokens;
         std::byte* block = layer.base + static_cast<size_t>(slot / layer.blockTokens) * layer.blockBytes();
-        std::byte* values = block + static_cast<size_t>(layer.numKvHeads) * static_cast<size_t>(layer.blockTokens) * layer.keyRowBytes();
+        std::byte* values = block + static_cast<size_t>(layer.numKvHeads) *
+                                        static_cast<size_t>(layer.blockTokens) * layer.keyRowBytes();
         for (int head = 0; head < layer.numKvHeads; ++head) {
-            float* key = args.key + static_cast<size_t>(row) * static_cast<size_t>(args.keyStride) + static_cast<size_t>(head) * static_cast<size_t>(layer.keyDim);
+            float* key = args.key + static_cast<size_t>(row) * static_cast<size_t>(args.keyStride) +
+                         static_cast<size_t>(head) * static_cast<size_t>(layer.keyDim);
             turn(key, args.keyNorm);
-            const float* value = args.value + static_cast<size_t>(row) * static_cast<size_t>(args.valueStride) + static_cast<size_t>(head) * static_cast<size_t>(layer.valueDim);
-            const size_t index = static_cast<size_t>(head) * static_cast<size_t>(layer.blockTokens) + static_cast<size_t>(token);
+            const float* value = args.value +
+                                 static_cast<size_t>(row) * static_cast<size_t>(args.valueStride) +
+                                 static_cast<size_t>(head) * static_cast<size_t>(layer.valueDim);
+            const size_t index = static_cast<size_t>(head) * static_cast<size_t>(layer.blockTokens) +
+                                 static_cast<size_t>(token);
             storeKvRow(block + index * layer.keyRowBytes(), key, layer.type, layer.keyDim, simd);
             storeKvRow(values + index * layer.valueRowBytes(), value, layer.type, layer.valueDim, simd);
         }

@@ -14,7 +14,8 @@ struct Simd : Avx2Base {
 
     /// Byte products are added in pairs as 16-bit numbers, which holds quants of up to seven bits.
     static __m256i dotHalf(__m256i sum, __m256i quants, __m256i x) {
-        return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(quants, x), _mm256_set1_epi16(1)));
+        return _mm256_add_epi32(sum,
+                                _mm256_madd_epi16(_mm256_maddubs_epi16(quants, x), _mm256_set1_epi16(1)));
     }
     static I dot(I sum, B quants, const int8_t* four) {
         const __m256i x = broadcastFour(four);
@@ -33,7 +34,9 @@ struct Simd : Avx2Base {
 
 }  // namespace
 
-const SimdKernels& avx2Kernels() { return kKernels; }
+const SimdKernels& avx2Kernels() {
+    return kKernels;
+}
 
 }  // namespace kernels::detail
 #endif

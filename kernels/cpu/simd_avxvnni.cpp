@@ -14,7 +14,8 @@ struct Simd : Avx2Base {
 
     static I dot(I sum, B quants, const int8_t* four) {
         const __m256i x = broadcastFour(four);
-        return {_mm256_dpbusd_avx_epi32(sum.low, quants.low, x), _mm256_dpbusd_avx_epi32(sum.high, quants.high, x)};
+        return {_mm256_dpbusd_avx_epi32(sum.low, quants.low, x),
+                _mm256_dpbusd_avx_epi32(sum.high, quants.high, x)};
     }
 };
 
@@ -22,7 +23,9 @@ struct Simd : Avx2Base {
 
 }  // namespace
 
-const SimdKernels& avxVnniKernels() { return kKernels; }
+const SimdKernels& avxVnniKernels() {
+    return kKernels;
+}
 
 }  // namespace kernels::detail
 #endif

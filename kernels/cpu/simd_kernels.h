@@ -9,12 +9,14 @@
 
 namespace kernels::detail {
 
-/// The inner loops, compiled once for each instruction set from simd_kernels.inc and chosen at run time. Every function
-/// sums in one fixed order, whatever else is computed beside it.
+/// The inner loops, compiled once for each instruction set from simd_kernels.inc and chosen at run time.
+/// Every function sums in one fixed order, whatever else is computed beside it.
 struct SimdKernels {
     Isa isa;
-    /// out[r * outStride + i] = product of row `i` of 16 of the tile with activation row firstRow + r, for `rows` rows.
-    void (*tileProduct)(const PackedMatrix& w, int tile, const CpuActivations& x, int firstRow, int rows, float* out, size_t outStride);
+    /// out[r * outStride + i] = product of row `i` of 16 of the tile with activation row firstRow + r, for
+    /// `rows` rows.
+    void (*tileProduct)(const PackedMatrix& w, int tile, const CpuActivations& x, int firstRow, int rows,
+                        float* out, size_t outStride);
     /// Quantises a float row in place beside it: fills quants and facts of `row`.
     void (*quantiseRow)(CpuActivations& x, int row);
     float (*dot)(const float* a, const float* b, size_t count);

@@ -44,7 +44,9 @@ void ThreadPool::run(int parts, const std::function<void(int)>& part) {
 }
 
 void ThreadPool::takeParts() {
-    for (int i = next_.fetch_add(1, std::memory_order_relaxed); i < parts_; i = next_.fetch_add(1, std::memory_order_relaxed)) (*part_)(i);
+    for (int i = next_.fetch_add(1, std::memory_order_relaxed); i < parts_;
+         i = next_.fetch_add(1, std::memory_order_relaxed))
+        (*part_)(i);
 }
 
 void ThreadPool::work() {
@@ -52,8 +54,10 @@ void ThreadPool::work() {
     for (;;) {
         const auto deadline = std::chrono::steady_clock::now() + kSpinFor;
         while (generation_.load(std::memory_order_acquire) == seen) {
-            for (int i = 0; i < kSpinsPerLook && generation_.load(std::memory_order_relaxed) == seen; ++i) relax();
-            if (std::chrono::steady_clock::now() > deadline) generation_.wait(seen, std::memory_order_acquire);
+            for (int i = 0; i < kSpinsPerLook && generation_.load(std::memory_order_relaxed) == seen; ++i)
+                relax();
+            if (std::chrono::steady_clock::now() > deadline)
+                generation_.wait(seen, std::memory_order_acquire);
         }
         seen = generation_.load(std::memory_order_acquire);
         if (stopping_) return;

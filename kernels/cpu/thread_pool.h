@@ -8,10 +8,10 @@
 
 namespace kernels::detail {
 
-/// Runs the parts of one operation on a fixed number of threads, the caller among them. Parts are handed out one by
-/// one, so which thread runs a part is open; a part's result must not depend on it. Workers spin for some microseconds
-/// between operations, since the next one of a step comes at once, and then sleep.
-/// One caller at a time.
+/// Runs the parts of one operation on a fixed number of threads, the caller among them. Parts are handed out
+/// one by one, so which thread runs a part is open; a part's result must not depend on it. Workers spin for
+/// some microseconds between operations, since the next one of a step comes at once, and then sleep. One
+/// caller at a time.
 class ThreadPool {
   public:
     explicit ThreadPool(int threads);
@@ -28,11 +28,12 @@ class ThreadPool {
     void work();
     void takeParts();
 
-    const std::function<void(int)>* part_ = nullptr;   ///< of the operation under way; published by generation_
+    const std::function<void(int)>* part_ =
+        nullptr;  ///< of the operation under way; published by generation_
     int parts_ = 0;
     std::atomic<int> next_{0};
-    std::atomic<uint32_t> generation_{0};   ///< counts operations; workers wait for it to change
-    std::atomic<int> busy_{0};              ///< workers that have not finished the operation under way
+    std::atomic<uint32_t> generation_{0};  ///< counts operations; workers wait for it to change
+    std::atomic<int> busy_{0};             ///< workers that have not finished the operation under way
     std::atomic<bool> stopping_{false};
     std::vector<std::jthread> workers_;
 };

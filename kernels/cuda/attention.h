@@ -4,9 +4,10 @@
 
 #include "kernels/ops.h"
 
-/// Attention through block tables. Decode and verify rows split their context into pieces of kSplitTokens, so that one
-/// sequence fills the card, and merge the pieces in ascending order (as Flash-Decoding does); prefill rows go in
-/// tiles of queries over tiles of tokens with a running softmax (FlashAttention-2, Dao 2023).
+/// Attention through block tables. Decode and verify rows split their context into pieces of kSplitTokens, so
+/// that one sequence fills the card, and merge the pieces in ascending order (as Flash-Decoding does);
+/// prefill rows go in tiles of queries over tiles of tokens with a running softmax (FlashAttention-2, Dao
+/// 2023).
 namespace kernels::detail {
 
 struct ActivationView;
@@ -17,12 +18,14 @@ inline constexpr int kSplitTokens = 256;
 size_t decodeAttentionFloats(int rows, int numHeads, int valueDim, int maxContextLength);
 
 /// Rows [0, rows.rows.decode). `workspace` holds decodeAttentionFloats.
-void attendDecode(const ActivationView& out, const float* query, int queryStride, const KvLayer& layer, const StepRows& rows,
-                  const BlockTables& tables, const AttentionShape& shape, float* workspace, cudaStream_t stream);
+void attendDecode(const ActivationView& out, const float* query, int queryStride, const KvLayer& layer,
+                  const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
+                  float* workspace, cudaStream_t stream);
 
 /// The rows after the decode rows, into floats `out` [rows.rows.total(), numHeads * valueDim].
-void attendPrefill(float* out, const float* query, int queryStride, const KvLayer& layer, const StepRows& rows,
-                   const BlockTables& tables, const AttentionShape& shape, cudaStream_t stream);
+void attendPrefill(float* out, const float* query, int queryStride, const KvLayer& layer,
+                   const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
+                   cudaStream_t stream);
 
 /// Quantises float rows [first, first + count) of `in` into the same rows of `out`.
 void quantiseRows(const ActivationView& out, const float* in, int first, int count, cudaStream_t stream);

@@ -1,9 +1,9 @@
 // Causal attention of prompt rows on half-precision tensor cores with a running softmax (FlashAttention-2).
 //
-// Launch: one block of 4 warps for (64 rows of one sequence, query head, sequence); a warp keeps 16 rows. Tiles of
-// kTokens tokens go through shared memory as halves, whatever the cache's type. Tiles begin at multiples of kTokens in the
-// sequence, so a row's sums are the same for every chunking of its prompt: tiles beyond a row's own position
-// multiply by one and add zero.
+// Launch: one block of 4 warps for (64 rows of one sequence, query head, sequence); a warp keeps 16 rows.
+// Tiles of kTokens tokens go through shared memory as halves, whatever the cache's type. Tiles begin at
+// multiples of kTokens in the sequence, so a row's sums are the same for every chunking of its prompt: tiles
+// beyond a row's own position multiply by one and add zero.
 #include "kernels/cuda/activations.cuh"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/kv_row.cuh"
@@ -18,20 +18,28 @@ constexpr int kRows = 64;
 /// d += a b; a [16, 16], b [16, 8] halves, d floats.
 __device__ inline void mmaF16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(b0));
-    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[2]), "r"(a[3]), "r"(b1));
+    asm volatile(
+        "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(b0));
+    asm volatile(
+        "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[2]), "r"(a[3]), "r"(b1));
 #else
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+        "{%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #endif
 }
 
 __device__ inline void loadTransposed(uint32_t& b0, uint32_t& b1, const __half* row) {
     const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(row));
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];" : "=r"(b0), "=r"(b1) : "r"(address));
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
+                 : "=r"(b0), "=r"(b1)
+                 : "r"(address));
 }
 
 __device__ inline uint32_t packHalves(float low, float high) {
@@ -46,17 +54,19 @@ struct TileShape {
 
 /// kDim: the larger of the key and value dimensions, rounded up to a compiled size; the rest is zero.
 template <KvType T, int kDim, int kTokens>
-__global__ void __launch_bounds__(kThreads) tileKernel(float* out, const float* query, int queryStride, KvLayer layer, StepRows rows,
-                                                       BlockTables tables, TileShape shape) {
-    constexpr int kStride = kDim + 8;   // keeps the lanes of a fragment in different banks
+__global__ void __launch_bounds__(kThreads)
+    tileKernel(float* out, const float* query, int queryStride, KvLayer layer, StepRows rows,
+               BlockTables tables, TileShape shape) {
+    constexpr int kStride = kDim + 8;  // keeps the lanes of a fragment in different banks
     extern __shared__ __align__(16) __half halves[];
-    __half* queries = halves;                       // [kRows, kStride]
-    __half* keys = queries + kRows * kStride;       // [kTokens, kStride]
-    __half* values = keys + kTokens * kStride;      // [kTokens, kStride]
+    __half* queries = halves;                   // [kRows, kStride]
+    __half* keys = queries + kRows * kStride;   // [kTokens, kStride]
+    __half* values = keys + kTokens * kStride;  // [kTokens, kStride]
 
     letSuccessorStart();
     waitForPredecessor();
-    const int sequence = static_cast<int>(blockIdx.z), head = static_cast<int>(blockIdx.y), kvHead = head / shape.groupHeads;
+    const int sequence = static_cast<int>(blockIdx.z), head = static_cast<int>(blockIdx.y),
+              kvHead = head / shape.groupHeads;
     const int sequenceEnd = rows.rowStart[sequence + 1];
     const int firstRow = rows.rowStart[sequence] + static_cast<int>(blockIdx.x) * kRows;
     if (rows.rowStart[sequence] < rows.rows.decode || firstRow >= sequenceEnd) return;
@@ -67,12 +77,15 @@ __global__ void __launch_bounds__(kThreads) tileKernel(float* out, const float* 
     for (int i = static_cast<int>(threadIdx.x); i < kRows * kDim; i += kThreads) {
         const int r = i / kDim, k = i % kDim;
         const bool there = r < count && k < keyDim;
-        queries[r * kStride + k] = __float2half(there ? query[static_cast<size_t>(firstRow + r) * queryStride + head * keyDim + k] * shape.scale : 0.0F);
+        queries[r * kStride + k] = __float2half(
+            there ? query[static_cast<size_t>(firstRow + r) * queryStride + head * keyDim + k] * shape.scale
+                  : 0.0F);
     }
     __syncthreads();
 
-    const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32), g = lane / 4, t = lane % 4;
-    const int low = warp * 16 + g, high = low + 8;   // this lane's two rows within the tile
+    const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32),
+              g = lane / 4, t = lane % 4;
+    const int low = warp * 16 + g, high = low + 8;  // this lane's two rows within the tile
     const int lowPosition = low < count ? rows.positions[firstRow + low] : -1;
     const int highPosition = high < count ? rows.positions[firstRow + high] : -1;
     const int lastPosition = rows.positions[firstRow + count - 1];
@@ -90,7 +103,8 @@ __global__ void __launch_bounds__(kThreads) tileKernel(float* out, const float* 
                 const HeadRows from = headRows(layer, block, kvHead);
                 const size_t within = static_cast<size_t>(token % layer.blockTokens);
                 if (k < keyDim) loadKv8<T>(from.keys + within * layer.keyRowBytes(), keyDim, k, key);
-                if (k < valueDim) loadKv8<T>(from.values + within * layer.valueRowBytes(), valueDim, k, value);
+                if (k < valueDim)
+                    loadKv8<T>(from.values + within * layer.valueRowBytes(), valueDim, k, value);
             }
             const int at = i / (kDim / 8) * kStride + k;
 #pragma unroll
@@ -104,14 +118,16 @@ __global__ void __launch_bounds__(kThreads) tileKernel(float* out, const float* 
         float scores[kTokens / 8][4] = {};
 #pragma unroll
         for (int k = 0; k < kDim; k += 16) {
-            const uint32_t a[4] = {*reinterpret_cast<const uint32_t*>(queries + low * kStride + k + 2 * t),
-                                   *reinterpret_cast<const uint32_t*>(queries + high * kStride + k + 2 * t),
-                                   *reinterpret_cast<const uint32_t*>(queries + low * kStride + k + 8 + 2 * t),
-                                   *reinterpret_cast<const uint32_t*>(queries + high * kStride + k + 8 + 2 * t)};
+            const uint32_t a[4] = {
+                *reinterpret_cast<const uint32_t*>(queries + low * kStride + k + 2 * t),
+                *reinterpret_cast<const uint32_t*>(queries + high * kStride + k + 2 * t),
+                *reinterpret_cast<const uint32_t*>(queries + low * kStride + k + 8 + 2 * t),
+                *reinterpret_cast<const uint32_t*>(queries + high * kStride + k + 8 + 2 * t)};
 #pragma unroll
             for (int n = 0; n < kTokens / 8; ++n) {
                 const __half* key = keys + (n * 8 + g) * kStride + k + 2 * t;
-                mmaF16(scores[n], a, *reinterpret_cast<const uint32_t*>(key), *reinterpret_cast<const uint32_t*>(key + 8));
+                mmaF16(scores[n], a, *reinterpret_cast<const uint32_t*>(key),
+                       *reinterpret_cast<const uint32_t*>(key + 8));
             }
         }
 
@@ -130,9 +146,10 @@ __global__ void __launch_bounds__(kThreads) tileKernel(float* out, const float* 
         float base[2];
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
-            for (int mask = 2; mask > 0; mask >>= 1) tileLargest[r] = fmaxf(tileLargest[r], __shfl_xor_sync(0xffffffffU, tileLargest[r], mask));
+            for (int mask = 2; mask > 0; mask >>= 1)
+                tileLargest[r] = fmaxf(tileLargest[r], __shfl_xor_sync(0xffffffffU, tileLargest[r], mask));
             const float next = fmaxf(largest[r], tileLargest[r]);
-            base[r] = next == -INFINITY ? 0.0F : next;   // nothing seen yet: keep exp away from inf - inf
+            base[r] = next == -INFINITY ? 0.0F : next;  // nothing seen yet: keep exp away from inf - inf
             const float keep = largest[r] == -INFINITY ? 0.0F : expf(largest[r] - base[r]);
             largest[r] = next;
             totals[r] *= keep;
@@ -148,8 +165,10 @@ __global__ void __launch_bounds__(kThreads) tileKernel(float* out, const float* 
             }
 #pragma unroll
         for (int k = 0; k < kTokens; k += 16) {
-            const uint32_t a[4] = {packHalves(scores[k / 8][0], scores[k / 8][1]), packHalves(scores[k / 8][2], scores[k / 8][3]),
-                                   packHalves(scores[k / 8 + 1][0], scores[k / 8 + 1][1]), packHalves(scores[k / 8 + 1][2], scores[k / 8 + 1][3])};
+            const uint32_t a[4] = {packHalves(scores[k / 8][0], scores[k / 8][1]),
+                                   packHalves(scores[k / 8][2], scores[k / 8][3]),
+                                   packHalves(scores[k / 8 + 1][0], scores[k / 8 + 1][1]),
+                                   packHalves(scores[k / 8 + 1][2], scores[k / 8 + 1][3])};
 #pragma unroll
             for (int n = 0; n < kDim / 8; ++n) {
                 uint32_t b0, b1;
@@ -163,7 +182,8 @@ __global__ void __launch_bounds__(kThreads) tileKernel(float* out, const float* 
         for (int mask = 2; mask > 0; mask >>= 1) totals[r] += __shfl_xor_sync(0xffffffffU, totals[r], mask);
         const int row = r == 0 ? low : high;
         if (row >= count) continue;
-        float* to = out + static_cast<size_t>(firstRow + row) * shape.numHeads * valueDim + static_cast<size_t>(head) * valueDim;
+        float* to = out + static_cast<size_t>(firstRow + row) * shape.numHeads * valueDim +
+                    static_cast<size_t>(head) * valueDim;
 #pragma unroll
         for (int n = 0; n < kDim / 8; ++n)
 #pragma unroll
@@ -175,24 +195,31 @@ __global__ void __launch_bounds__(kThreads) tileKernel(float* out, const float* 
 __global__ void __launch_bounds__(kThreads) quantiseKernel(ActivationView out, const float* in, int first) {
     letSuccessorStart();
     waitForPredecessor();
-    const int group = static_cast<int>(blockIdx.x * (kThreads / 32) + threadIdx.x / 32), row = first + static_cast<int>(blockIdx.y);
+    const int group = static_cast<int>(blockIdx.x * (kThreads / 32) + threadIdx.x / 32),
+              row = first + static_cast<int>(blockIdx.y);
     if (group >= out.groups) return;
-    const auto value = [&](int column) { return column < out.width ? in[static_cast<size_t>(row) * out.width + column] : 0.0F; };
+    const auto value = [&](int column) {
+        return column < out.width ? in[static_cast<size_t>(row) * out.width + column] : 0.0F;
+    };
     const int column = group * 64 + static_cast<int>(threadIdx.x % 32);
     storeGroup(out, row, group, value(column), value(column + 32));
 }
 
 }  // namespace
 
-void attendPrefill(float* out, const float* query, int queryStride, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
-                   const AttentionShape& shape, cudaStream_t stream) {
-    const TileShape tile{shape.scale, shape.softcap, shape.window, shape.numHeads, shape.numHeads / layer.numKvHeads};
+void attendPrefill(float* out, const float* query, int queryStride, const KvLayer& layer,
+                   const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
+                   cudaStream_t stream) {
+    const TileShape tile{shape.scale, shape.softcap, shape.window, shape.numHeads,
+                         shape.numHeads / layer.numKvHeads};
     const dim3 grid(ceilDiv(rows.maxRowsPerSequence, kRows), shape.numHeads, rows.sequences);
     const auto launchTiles = [&]<KvType T, int kDim, int kTokens>() {
         constexpr int kShared = (kRows + 2 * kTokens) * (kDim + 8) * static_cast<int>(sizeof(__half));
-        static const cudaError_t raised = cudaFuncSetAttribute(tileKernel<T, kDim, kTokens>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
+        static const cudaError_t raised = cudaFuncSetAttribute(
+            tileKernel<T, kDim, kTokens>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
         checkCuda(raised, "attention's shared memory");
-        launch("tileKernel", tileKernel<T, kDim, kTokens>, grid, kThreads, kShared, stream, out, query, queryStride, layer, rows, tables, tile);
+        launch("tileKernel", tileKernel<T, kDim, kTokens>, grid, kThreads, kShared, stream, out, query,
+               queryStride, layer, rows, tables, tile);
     };
     const int dim = layer.keyDim > layer.valueDim ? layer.keyDim : layer.valueDim;
     dispatchKv(layer.type, [&]<KvType T>() {
@@ -204,7 +231,8 @@ void attendPrefill(float* out, const float* query, int queryStride, const KvLaye
 }
 
 void quantiseRows(const ActivationView& out, const float* in, int first, int count, cudaStream_t stream) {
-    launch("quantiseRows", quantiseKernel, dim3(ceilDiv(out.groups, kThreads / 32), count), kThreads, 0, stream, out, in, first);
+    launch("quantiseRows", quantiseKernel, dim3(ceilDiv(out.groups, kThreads / 32), count), kThreads, 0,
+           stream, out, in, first);
 }
 
 }  // namespace kernels::detail

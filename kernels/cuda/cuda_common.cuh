@@ -16,7 +16,9 @@ inline void checkCuda(cudaError_t status, const char* what) {
 }
 
 /// Checks the launch just made; asynchronous faults surface at the next wait.
-inline void checkLaunch(const char* kernel) { checkCuda(cudaGetLastError(), kernel); }
+inline void checkLaunch(const char* kernel) {
+    checkCuda(cudaGetLastError(), kernel);
+}
 
 template <class T>
 __host__ __device__ constexpr T ceilDiv(T a, T b) {
@@ -38,7 +40,7 @@ template <int kThreads>
 __device__ inline float blockSum(float x, float* shared) {
     constexpr int kWarps = kThreads / 32;
     x = warpSum(x);
-    __syncthreads();   // the last use of `shared` is over
+    __syncthreads();  // the last use of `shared` is over
     if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = x;
     __syncthreads();
     float sum = 0.0F;

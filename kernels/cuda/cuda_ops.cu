@@ -27,15 +27,17 @@ class DeviceMemory {
     explicit DeviceMemory(size_t bytes) : bytes_(bytes) {
         if (bytes == 0) return;
         if (cudaMalloc(&data_, bytes) == cudaSuccess) return;
-        cudaGetLastError();   // the failure is reported here, not at the next launch
+        cudaGetLastError();  // the failure is reported here, not at the next launch
         size_t free = 0, total = 0;
         cudaMemGetInfo(&free, &total);
-        throw OutOfDeviceMemory("the GPU has " + std::to_string(free >> 20) + " MiB free of " + std::to_string(total >> 20) + " MiB, but " +
-                                std::to_string(bytes >> 20) +
-                                " MiB were asked for; close programs that use it, or choose a smaller model or context");
+        throw OutOfDeviceMemory(
+            "the GPU has " + std::to_string(free >> 20) + " MiB free of " + std::to_string(total >> 20) +
+            " MiB, but " + std::to_string(bytes >> 20) +
+            " MiB were asked for; close programs that use it, or choose a smaller model or context");
     }
     ~DeviceMemory() { cudaFree(data_); }
-    DeviceMemory(DeviceMemory&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    DeviceMemory(DeviceMemory&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
     DeviceMemory& operator=(DeviceMemory&& other) noexcept {
         std::swap(data_, other.data_);
         std::swap(bytes_, other.bytes_);
@@ -44,7 +46,10 @@ class DeviceMemory {
     std::byte* data() const { return static_cast<std::byte*>(data_); }
     size_t bytes() const { return bytes_; }
     /// Gives the bytes up to the caller, who frees them with cudaFree.
-    void* release() { bytes_ = 0; return std::exchange(data_, nullptr); }
+    void* release() {
+        bytes_ = 0;
+        return std::exchange(data_, nullptr);
+    }
 
   private:
     void* data_ = nullptr;
@@ -54,7 +59,8 @@ class DeviceMemory {
 class CudaWeight final : public Weight {
   public:
     CudaWeight(DType type, uint64_t rows, uint64_t columns)
-        : memory_(detail::packedBytes(type, rows, columns)), packed_(detail::packedView(type, rows, columns, memory_.data())) {}
+        : memory_(detail::packedBytes(type, rows, columns)),
+          packed_(detail::packedView(type, rows, columns, memory_.data())) {}
     DType dtype() const override { return packed_.type; }
     uint64_t rows() const override { return static_cast<uint64_t>(packed_.rows); }
     uint64_t columns() const override { return static_cast<uint64_t>(packed_.columns); }
@@ -72,10 +78,12 @@ class CudaActivations final : public Activations {
         view_.width = width;
         view_.groups = detail::ceilDiv(width, 64);
         const size_t groups = static_cast<size_t>(capacityRows) * static_cast<size_t>(view_.groups);
-        memory_ = DeviceMemory(groups * (64 + sizeof(detail::GroupFacts)) + static_cast<size_t>(capacityRows) * static_cast<size_t>(width) * 2);
+        memory_ = DeviceMemory(groups * (64 + sizeof(detail::GroupFacts)) +
+                               static_cast<size_t>(capacityRows) * static_cast<size_t>(width) * 2);
         view_.quants = reinterpret_cast<int8_t*>(memory_.data());
         view_.facts = reinterpret_cast<detail::GroupFacts*>(memory_.data() + groups * 64);
-        view_.values = reinterpret_cast<__nv_bfloat16*>(memory_.data() + groups * (64 + sizeof(detail::GroupFacts)));
+        view_.values =
+            reinterpret_cast<__nv_bfloat16*>(memory_.data() + groups * (64 + sizeof(detail::GroupFacts)));
     }
     int capacityRows() const override { return capacityRows_; }
     int width() const override { return view_.width; }
@@ -87,8 +95,12 @@ class CudaActivations final : public Activations {
     ActivationView view_;
 };
 
-const PackedMatrix& packedOf(const Weight& weight) { return static_cast<const CudaWeight&>(weight).packed(); }
-const ActivationView& viewOf(const Activations& activations) { return static_cast<const CudaActivations&>(activations).view(); }
+const PackedMatrix& packedOf(const Weight& weight) {
+    return static_cast<const CudaWeight&>(weight).packed();
+}
+const ActivationView& viewOf(const Activations& activations) {
+    return static_cast<const CudaActivations&>(activations).view();
+}
 
 class CudaOps final : public Ops {
   public:
@@ -131,12 +143,14 @@ class CudaOps final : public Ops {
             upload(const_cast<std::byte*>(weight->packed().data), source.data, source.rows * bytesPerRow);
             return weight;
         }
-        if (staging_.bytes() < std::max(kStagingBytes, bytesPerRow * 16)) staging_ = DeviceMemory(std::max(kStagingBytes, bytesPerRow * 16));
+        if (staging_.bytes() < std::max(kStagingBytes, bytesPerRow * 16))
+            staging_ = DeviceMemory(std::max(kStagingBytes, bytesPerRow * 16));
         const auto rowsAtATime = static_cast<uint64_t>(staging_.bytes() / bytesPerRow / 16 * 16);
         for (uint64_t first = 0; first < source.rows; first += rowsAtATime) {
             const uint64_t count = std::min(rowsAtATime, source.rows - first);
             upload(staging_.data(), source.data + first * bytesPerRow, count * bytesPerRow);
-            detail::repack(weight->packed(), staging_.data(), static_cast<int>(first), static_cast<int>(count), stream_);
+            detail::repack(weight->packed(), staging_.data(), static_cast<int>(first),
+                           static_cast<int>(count), stream_);
         }
         synchronize();
         return weight;
@@ -148,15 +162,17 @@ class CudaOps final : public Ops {
     void embed(float* out, const Weight& table, const int32_t* ids, float scale, int rows) override {
         if (rows > 0) detail::gatherPackedRows(out, packedOf(table), ids, scale, rows, stream_);
     }
-    void addNorm(Activations& out, float* residual, const float* branch, const float* branchNorm, const float* norm, float epsilon, int rows,
-                 int width) override {
-        if (rows > 0) detail::addNorm(viewOf(out), residual, branch, branchNorm, norm, epsilon, rows, width, stream_);
+    void addNorm(Activations& out, float* residual, const float* branch, const float* branchNorm,
+                 const float* norm, float epsilon, int rows, int width) override {
+        if (rows > 0)
+            detail::addNorm(viewOf(out), residual, branch, branchNorm, norm, epsilon, rows, width, stream_);
     }
     void matmul(std::span<const Projection> projections, const Activations& in, RowSplit rows) override {
         if (rows.decode > 0) {
             std::array<detail::DecodeProduct, kMaxProjections> products{};
             for (size_t i = 0; i < projections.size(); ++i)
-                products[i] = {packedOf(*projections[i].weight), projections[i].out, projections[i].outStride, projections[i].bias};
+                products[i] = {packedOf(*projections[i].weight), projections[i].out, projections[i].outStride,
+                               projections[i].bias};
             detail::matmulDecode({products.data(), projections.size()}, viewOf(in), rows.decode, stream_);
         }
         if (rows.prefill == 0) return;
@@ -167,22 +183,27 @@ class CudaOps final : public Ops {
             if (p.bias != nullptr) detail::addBias(out, p.outStride, p.bias, rows.prefill, w.rows, stream_);
         }
     }
-    void gatedFfn(Activations& out, const Weight& gate, const Weight& up, const Activations& in, GateKind kind, float* scratch,
-                  RowSplit rows) override {
+    void gatedFfn(Activations& out, const Weight& gate, const Weight& up, const Activations& in,
+                  GateKind kind, float* scratch, RowSplit rows) override {
         if (rows.total() == 0) return;
         const int width = out.width();
-        const Projection products[] = {{&gate, scratch, 2 * width, nullptr}, {&up, scratch + width, 2 * width, nullptr}};
+        const Projection products[] = {{&gate, scratch, 2 * width, nullptr},
+                                       {&up, scratch + width, 2 * width, nullptr}};
         matmul(products, in, rows);
-        detail::gatedActivation(viewOf(out), scratch, scratch + width, 2 * width, kind, rows.total(), stream_);
+        detail::gatedActivation(viewOf(out), scratch, scratch + width, 2 * width, kind, rows.total(),
+                                stream_);
     }
-    void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables) override {
+    void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows,
+                   const BlockTables& tables) override {
         if (rows.rows.total() > 0) detail::ropeStore(args, layer, rows, tables, stream_);
     }
-    void attention(Activations& out, const float* query, int queryStride, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
-                   const AttentionShape& shape) override {
+    void attention(Activations& out, const float* query, int queryStride, const KvLayer& layer,
+                   const StepRows& rows, const BlockTables& tables, const AttentionShape& shape) override {
         if (rows.rows.decode > 0) {
-            float* workspace = floats(detail::decodeAttentionFloats(rows.rows.decode, shape.numHeads, layer.valueDim, rows.maxContextLength));
-            detail::attendDecode(viewOf(out), query, queryStride, layer, rows, tables, shape, workspace, stream_);
+            float* workspace = floats(detail::decodeAttentionFloats(rows.rows.decode, shape.numHeads,
+                                                                    layer.valueDim, rows.maxContextLength));
+            detail::attendDecode(viewOf(out), query, queryStride, layer, rows, tables, shape, workspace,
+                                 stream_);
         }
         if (rows.rows.prefill > 0) {
             float* result = floats(static_cast<size_t>(rows.rows.total()) * static_cast<size_t>(out.width()));
@@ -193,21 +214,23 @@ class CudaOps final : public Ops {
     void gatherRows(Activations& out, const Activations& in, const int32_t* index, int rows) override {
         if (rows > 0) detail::gatherActivations(viewOf(out), viewOf(in), index, rows, stream_);
     }
-    void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows, std::span<int32_t> ids) override {
+    void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
+                std::span<int32_t> ids) override {
         sampler_.sample(logits, vocabulary, rows, ids, stream_);
     }
 
   protected:
     void release(void* data, size_t) noexcept override {
-        cudaStreamSynchronize(stream_);   // what is enqueued may still read it
+        cudaStreamSynchronize(stream_);  // what is enqueued may still read it
         cudaFree(data);
     }
 
   private:
     static constexpr size_t kStagingBytes = 64U << 20;
-    static constexpr size_t kMaxProjections = 8;   ///< of one input; a model has at most three
+    static constexpr size_t kMaxProjections = 8;  ///< of one input; a model has at most three
 
-    /// Workspace of attention; grows to the largest step seen. Safe to reuse at once: one stream runs in order.
+    /// Workspace of attention; grows to the largest step seen. Safe to reuse at once: one stream runs in
+    /// order.
     float* floats(size_t count) {
         if (workspace_.bytes() < count * sizeof(float)) {
             synchronize();
@@ -226,6 +249,8 @@ class CudaOps final : public Ops {
 
 }  // namespace
 
-Ops* newCudaOps() { return new CudaOps; }
+Ops* newCudaOps() {
+    return new CudaOps;
+}
 
 }  // namespace kernels

@@ -13,8 +13,10 @@ namespace kernels::detail {
 template <KvType T>
 __device__ inline void loadKv8(const std::byte* row, int dim, int first, float (&out)[8]) {
     if constexpr (T == KvType::F32) {
-        const float4 a = *reinterpret_cast<const float4*>(row + first * 4), b = *reinterpret_cast<const float4*>(row + first * 4 + 16);
-        out[0] = a.x, out[1] = a.y, out[2] = a.z, out[3] = a.w, out[4] = b.x, out[5] = b.y, out[6] = b.z, out[7] = b.w;
+        const float4 a = *reinterpret_cast<const float4*>(row + first * 4),
+                     b = *reinterpret_cast<const float4*>(row + first * 4 + 16);
+        out[0] = a.x, out[1] = a.y, out[2] = a.z, out[3] = a.w, out[4] = b.x, out[5] = b.y, out[6] = b.z,
+        out[7] = b.w;
     } else if constexpr (T == KvType::F16) {
         const uint4 words = *reinterpret_cast<const uint4*>(row + first * 2);
         const uint32_t w[4] = {words.x, words.y, words.z, words.w};
@@ -57,16 +59,21 @@ __device__ inline HeadRows headRows(const KvLayer& layer, int block, int head) {
     const size_t keyBytes = layer.keyRowBytes(), valueBytes = layer.valueRowBytes();
     const size_t tokens = static_cast<size_t>(layer.blockTokens);
     return {base + static_cast<size_t>(head) * tokens * keyBytes,
-            base + static_cast<size_t>(layer.numKvHeads) * tokens * keyBytes + static_cast<size_t>(head) * tokens * valueBytes};
+            base + static_cast<size_t>(layer.numKvHeads) * tokens * keyBytes +
+                static_cast<size_t>(head) * tokens * valueBytes};
 }
 
 template <class F>
 void dispatchKv(KvType type, F&& f) {
     switch (type) {
-        case KvType::F32: return f.template operator()<KvType::F32>();
-        case KvType::F16: return f.template operator()<KvType::F16>();
-        case KvType::Q8_0: return f.template operator()<KvType::Q8_0>();
-        case KvType::Q4_0: return f.template operator()<KvType::Q4_0>();
+        case KvType::F32:
+            return f.template operator()<KvType::F32>();
+        case KvType::F16:
+            return f.template operator()<KvType::F16>();
+        case KvType::Q8_0:
+            return f.template operator()<KvType::Q8_0>();
+        case KvType::Q4_0:
+            return f.template operator()<KvType::Q4_0>();
     }
 }
 

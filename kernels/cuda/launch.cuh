@@ -7,9 +7,9 @@
 
 #include "kernels/cuda/cuda_common.cuh"
 
-/// Launching with programmatic dependent launch where the card has it (compute capability 9.0): a kernel may start while
-/// its predecessor drains, and must call waitForPredecessor() before it touches anything that another kernel writes
-/// or still reads. Every kernel of a step does, so the chain is ordered end to end.
+/// Launching with programmatic dependent launch where the card has it (compute capability 9.0): a kernel may
+/// start while its predecessor drains, and must call waitForPredecessor() before it touches anything that
+/// another kernel writes or still reads. Every kernel of a step does, so the chain is ordered end to end.
 namespace kernels::detail {
 
 __device__ inline void waitForPredecessor() {
@@ -30,12 +30,14 @@ inline bool overlapsLaunches() {
     static const bool overlaps = [] {
         int device = 0, major = 0;
         return cudaGetDevice(&device) == cudaSuccess &&
-               cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess && major >= 9;
+               cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+               major >= 9;
     }();
     return overlaps;
 }
 
-/// Whether to use the kernels built on bulk copies; ALCOVE_CUDA_GENERIC=1 forces the generic ones. Asked once.
+/// Whether to use the kernels built on bulk copies; ALCOVE_CUDA_GENERIC=1 forces the generic ones. Asked
+/// once.
 inline bool streamsBulk() {
     static const bool streams = [] {
         const char* generic = std::getenv("ALCOVE_CUDA_GENERIC");
@@ -45,8 +47,8 @@ inline bool streamsBulk() {
 }
 
 template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, int threads, size_t sharedBytes, cudaStream_t stream,
-            Arguments&&... arguments) {
+void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, int threads, size_t sharedBytes,
+            cudaStream_t stream, Arguments&&... arguments) {
     cudaLaunchAttribute attribute{};
     attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attribute.val.programmaticStreamSerializationAllowed = 1;

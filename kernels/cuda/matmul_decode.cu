@@ -1,8 +1,9 @@
 // Products of quantised matrices with a few rows, bound by reading the matrices once.
 //
-// Reference: out[r, n] = sum over groups of 64 of  xScale * sum over weight groups (scale * sum(q * xq) + minimum * sum(xq)),
-// all of it in integers but for the last product where the type's scales are integers (the K types). Weights are the
-// 16-row operand of m16n8k32, activations its 8 columns, so 1 to 8 rows cost the same reads and products.
+// Reference: out[r, n] = sum over groups of 64 of  xScale * sum over weight groups (scale * sum(q * xq) +
+// minimum * sum(xq)), all of it in integers but for the last product where the type's scales are integers
+// (the K types). Weights are the 16-row operand of m16n8k32, activations its 8 columns, so 1 to 8 rows cost
+// the same reads and products.
 #include "kernels/cuda/decode_tile.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/matmul_stream.cuh"
@@ -12,10 +13,11 @@ namespace {
 
 constexpr int kThreads = kDecodeWarps * 32;
 
-/// The decode product for any card. Launch: one block for 16 matrix rows; a warp asks for all tiles of a span at once, and
-/// for its first span before it waits for the kernel before it.
+/// The decode product for any card. Launch: one block for 16 matrix rows; a warp asks for all tiles of a span
+/// at once, and for its first span before it waits for the kernel before it.
 template <DType T, int kColumnTiles, bool kSingle>
-__global__ void __launch_bounds__(kThreads, 2) productKernel(const __grid_constant__ ProductSet set, ActivationView x, int rows) {
+__global__ void __launch_bounds__(kThreads, 2)
+    productKernel(const __grid_constant__ ProductSet set, ActivationView x, int rows) {
     __shared__ float partial[kDecodeWarps * kColumnTiles * 128];
     const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
     const int which = set.productOf(static_cast<int>(blockIdx.x));
@@ -43,7 +45,9 @@ __global__ void __launch_bounds__(kThreads, 2) productKernel(const __grid_consta
         const int tiles = spanTiles(w, span);
 #pragma unroll
         for (int i = 0; i < kSpanTiles; ++i)
-            if (i < tiles) addTile<T, kColumnTiles, kSingle>(sums, batch[i], supers, x, rows, span * kSpanTiles + i, lane);
+            if (i < tiles)
+                addTile<T, kColumnTiles, kSingle>(sums, batch[i], supers, x, rows, span * kSpanTiles + i,
+                                                  lane);
     }
 #pragma unroll
     for (int c = 0; c < kColumnTiles; ++c)
@@ -53,17 +57,20 @@ __global__ void __launch_bounds__(kThreads, 2) productKernel(const __grid_consta
     writeSums<kColumnTiles, kSingle>(partial, product, rowTile, rows, static_cast<int>(threadIdx.x));
 }
 
-/// Float matrices: one warp a matrix row, bfloat16 activations, every lane's sum over its own columns, then across lanes.
+/// Float matrices: one warp a matrix row, bfloat16 activations, every lane's sum over its own columns, then
+/// across lanes.
 __global__ void __launch_bounds__(kThreads) plainKernel(DecodeProduct product, ActivationView x) {
     letSuccessorStart();
     waitForPredecessor();
     const PackedMatrix& w = product.w;
-    const int matrixRow = static_cast<int>(blockIdx.x * kDecodeWarps + threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
+    const int matrixRow = static_cast<int>(blockIdx.x * kDecodeWarps + threadIdx.x / 32),
+              lane = static_cast<int>(threadIdx.x % 32);
     if (matrixRow >= w.rows) return;
     const __nv_bfloat16* row = x.values + static_cast<size_t>(blockIdx.y) * x.width;
     float sum = 0.0F;
     for (int k = lane; k < w.columns; k += 32)
-        sum = fmaf(plainValue(w, static_cast<size_t>(matrixRow) * w.columns + k), __bfloat162float(row[k]), sum);
+        sum = fmaf(plainValue(w, static_cast<size_t>(matrixRow) * w.columns + k), __bfloat162float(row[k]),
+                   sum);
     sum = warpSum(sum);
     if (product.bias != nullptr) sum += product.bias[matrixRow];
     if (lane == 0) product.out[static_cast<size_t>(blockIdx.y) * product.outStride + matrixRow] = sum;
@@ -80,21 +87,27 @@ template <DType T, int kColumnTiles, bool kSingle>
 void launchTiles(const ProductSet& set, const ActivationView& x, int rows, cudaStream_t stream) {
     const int tiles = set.firstTile[kMaxProducts];
     if (!streamsBulk()) {
-        launch("productKernel", productKernel<T, kColumnTiles, kSingle>, dim3(static_cast<unsigned>(tiles)), kThreads, 0, stream, set, x, rows);
+        launch("productKernel", productKernel<T, kColumnTiles, kSingle>, dim3(static_cast<unsigned>(tiles)),
+               kThreads, 0, stream, set, x, rows);
         return;
     }
     constexpr int kShared = kStages<T> * kStageBytes<T>;
     static const int blocks = [] {
-        checkCuda(cudaFuncSetAttribute(streamKernel<T, kColumnTiles, kSingle>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared), "shared memory");
+        checkCuda(cudaFuncSetAttribute(streamKernel<T, kColumnTiles, kSingle>,
+                                       cudaFuncAttributeMaxDynamicSharedMemorySize, kShared),
+                  "shared memory");
         int device = 0, multiprocessors = 0, perMultiprocessor = 0;
         checkCuda(cudaGetDevice(&device), "device");
-        checkCuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "multiprocessors");
-        checkCuda(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&perMultiprocessor, streamKernel<T, kColumnTiles, kSingle>, kStreamThreads, kShared),
+        checkCuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
+                  "multiprocessors");
+        checkCuda(cudaOccupancyMaxActiveBlocksPerMultiprocessor(
+                      &perMultiprocessor, streamKernel<T, kColumnTiles, kSingle>, kStreamThreads, kShared),
                   "occupancy");
         return multiprocessors * perMultiprocessor;
     }();
-    launch("streamKernel", streamKernel<T, kColumnTiles, kSingle>, dim3(static_cast<unsigned>(tiles < blocks ? tiles : blocks)), kStreamThreads, kShared,
-           stream, set, x, rows);
+    launch("streamKernel", streamKernel<T, kColumnTiles, kSingle>,
+           dim3(static_cast<unsigned>(tiles < blocks ? tiles : blocks)), kStreamThreads, kShared, stream, set,
+           x, rows);
 }
 
 /// All products of `set` are of type T; rows are taken 16 at a time.
@@ -116,13 +129,16 @@ void launchSet(ProductSet set, const ActivationView& x, int rows, cudaStream_t s
 
 }  // namespace
 
-void matmulDecode(std::span<const DecodeProduct> products, const ActivationView& x, int rows, cudaStream_t stream) {
+void matmulDecode(std::span<const DecodeProduct> products, const ActivationView& x, int rows,
+                  cudaStream_t stream) {
     for (size_t begin = 0; begin < products.size();) {
         const DType type = products[begin].w.type;
         if (isPlain(type)) {
             const DecodeProduct& product = products[begin++];
-            launch("plainKernel", plainKernel, dim3(static_cast<unsigned>(ceilDiv(product.w.rows, kDecodeWarps)), static_cast<unsigned>(rows)), kThreads, 0,
-                   stream, product, x);
+            launch("plainKernel", plainKernel,
+                   dim3(static_cast<unsigned>(ceilDiv(product.w.rows, kDecodeWarps)),
+                        static_cast<unsigned>(rows)),
+                   kThreads, 0, stream, product, x);
             continue;
         }
         ProductSet set{};

@@ -10,7 +10,8 @@ namespace kernels::detail {
 
 struct ActivationView;
 
-/// out[r] = w x[r] (+ bias); out [rows, w.rows] with `outStride` floats from row to row; bias [w.rows] or null.
+/// out[r] = w x[r] (+ bias); out [rows, w.rows] with `outStride` floats from row to row; bias [w.rows] or
+/// null.
 struct DecodeProduct {
     PackedMatrix w;
     float* out;
@@ -18,8 +19,10 @@ struct DecodeProduct {
     const float* bias;
 };
 
-/// Products of one input with a few rows, by integer tensor-core products: the decode family. Reads the weights once for
-/// every 16 rows; products of one type share a launch. A row's sums run in one order whatever the number of rows.
-void matmulDecode(std::span<const DecodeProduct> products, const ActivationView& x, int rows, cudaStream_t stream);
+/// Products of one input with a few rows, by integer tensor-core products: the decode family. Reads the
+/// weights once for every 16 rows; products of one type share a launch. A row's sums run in one order
+/// whatever the number of rows.
+void matmulDecode(std::span<const DecodeProduct> products, const ActivationView& x, int rows,
+                  cudaStream_t stream);
 
 }  // namespace kernels::detail

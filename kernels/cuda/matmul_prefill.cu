@@ -6,19 +6,21 @@
 namespace kernels::detail {
 namespace {
 
-constexpr size_t kSlabValues = 16U << 20;        // 32 MiB of bfloat16: well inside an H200's 60 MB of L2
+constexpr size_t kSlabValues = 16U << 20;  // 32 MiB of bfloat16: well inside an H200's 60 MB of L2
 constexpr size_t kWorkspaceBytes = 32U << 20;
-constexpr int kTypicalRows = 512;                // algorithms are chosen for this many rows
+constexpr int kTypicalRows = 512;  // algorithms are chosen for this many rows
 
 void checkBlas(cublasStatus_t status, const char* what) {
-    if (status != CUBLAS_STATUS_SUCCESS) throw std::runtime_error(std::string("cuBLASLt: ") + what + ": " + cublasLtGetStatusString(status));
+    if (status != CUBLAS_STATUS_SUCCESS)
+        throw std::runtime_error(std::string("cuBLASLt: ") + what + ": " + cublasLtGetStatusString(status));
 }
 
 /// Column-major views of the row-major operands: out^T [slabRows, rows] = w [slabRows, columns] x^T.
 struct Layouts {
     cublasLtMatrixLayout_t weights = nullptr, rows = nullptr, out = nullptr;
     Layouts(int slabRows, int columns, int outStride, int count) {
-        checkBlas(cublasLtMatrixLayoutCreate(&weights, CUDA_R_16BF, columns, slabRows, columns), "weight layout");
+        checkBlas(cublasLtMatrixLayoutCreate(&weights, CUDA_R_16BF, columns, slabRows, columns),
+                  "weight layout");
         checkBlas(cublasLtMatrixLayoutCreate(&rows, CUDA_R_16BF, columns, count, columns), "row layout");
         checkBlas(cublasLtMatrixLayoutCreate(&out, CUDA_R_32F, slabRows, count, outStride), "result layout");
     }
@@ -43,9 +45,13 @@ PrefillProduct::PrefillProduct() {
     checkBlas(cublasLtCreate(&handle_), "create");
     checkBlas(cublasLtMatmulDescCreate(&product_, CUBLAS_COMPUTE_32F, CUDA_R_32F), "descriptor");
     const cublasOperation_t transposed = CUBLAS_OP_T;
-    checkBlas(cublasLtMatmulDescSetAttribute(product_, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed), "transpose");
-    if (cudaMalloc(&slab_, kSlabValues * 2) != cudaSuccess || cudaMalloc(&workspace_, kWorkspaceBytes) != cudaSuccess)
-        throw OutOfDeviceMemory("the GPU has no room for 64 MiB of prefill workspace; close other programs that use it");
+    checkBlas(
+        cublasLtMatmulDescSetAttribute(product_, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
+        "transpose");
+    if (cudaMalloc(&slab_, kSlabValues * 2) != cudaSuccess ||
+        cudaMalloc(&workspace_, kWorkspaceBytes) != cudaSuccess)
+        throw OutOfDeviceMemory(
+            "the GPU has no room for 64 MiB of prefill workspace; close other programs that use it");
 }
 
 PrefillProduct::~PrefillProduct() {
@@ -62,20 +68,24 @@ const cublasLtMatmulAlgo_t& PrefillProduct::algorithm(const Shape& shape) {
     cublasLtMatmulPreference_t preference = nullptr;
     checkBlas(cublasLtMatmulPreferenceCreate(&preference), "preference");
     const uint32_t noReduction = CUBLASLT_REDUCTION_SCHEME_NONE;
-    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &noReduction, sizeof noReduction);
-    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &kWorkspaceBytes, sizeof kWorkspaceBytes);
+    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &noReduction,
+                                         sizeof noReduction);
+    cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                         &kWorkspaceBytes, sizeof kWorkspaceBytes);
     // Alignments hold for every row and slab: rows start at multiples of the column count, 32 at least.
     cublasLtMatmulHeuristicResult_t result{};
     int found = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, product_, layouts.weights, layouts.rows, layouts.out, layouts.out,
-                                                                 preference, 1, &result, &found);
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(handle_, product_, layouts.weights, layouts.rows, layouts.out,
+                                       layouts.out, preference, 1, &result, &found);
     cublasLtMatmulPreferenceDestroy(preference);
     checkBlas(status, "choosing an algorithm");
     if (found == 0) throw std::runtime_error("cuBLASLt has no algorithm for a product of this shape");
     return algorithms_.emplace(shape, result.algo).first->second;
 }
 
-void PrefillProduct::run(float* out, int outStride, const PackedMatrix& w, const ActivationView& x, int firstRow, int rows, cudaStream_t stream) {
+void PrefillProduct::run(float* out, int outStride, const PackedMatrix& w, const ActivationView& x,
+                         int firstRow, int rows, cudaStream_t stream) {
     const __nv_bfloat16* input = x.values + static_cast<size_t>(firstRow) * x.width;
     const int slabRows = slabRowsOf(w);
     const float one = 1.0F, zero = 0.0F;
@@ -83,9 +93,11 @@ void PrefillProduct::run(float* out, int outStride, const PackedMatrix& w, const
         const int count = w.rows - first < slabRows ? w.rows - first : slabRows;
         unpackToBf16(slab_, w, first, count, stream);
         const Layouts layouts(count, w.columns, outStride, rows);
-        checkBlas(cublasLtMatmul(handle_, product_, &one, slab_, layouts.weights, input, layouts.rows, &zero, out + first, layouts.out,
-                                 out + first, layouts.out, &algorithm({count, w.columns, outStride}), workspace_, kWorkspaceBytes, stream),
-                  "product");
+        checkBlas(
+            cublasLtMatmul(handle_, product_, &one, slab_, layouts.weights, input, layouts.rows, &zero,
+                           out + first, layouts.out, out + first, layouts.out,
+                           &algorithm({count, w.columns, outStride}), workspace_, kWorkspaceBytes, stream),
+            "product");
     }
 }
 

@@ -12,9 +12,10 @@ namespace kernels::detail {
 
 struct ActivationView;
 
-/// Products of many rows, bound by arithmetic: the matrix is unpacked to bfloat16 a slab of rows at a time, small
-/// enough to stay in the L2 cache, and multiplied on the tensor cores by cuBLASLt. Each shape of slab has one
-/// algorithm, chosen once and without split-K, so a row's result is the same for every number of rows in the call.
+/// Products of many rows, bound by arithmetic: the matrix is unpacked to bfloat16 a slab of rows at a time,
+/// small enough to stay in the L2 cache, and multiplied on the tensor cores by cuBLASLt. Each shape of slab
+/// has one algorithm, chosen once and without split-K, so a row's result is the same for every number of rows
+/// in the call.
 class PrefillProduct {
   public:
     /// Throws OutOfDeviceMemory.
@@ -23,8 +24,10 @@ class PrefillProduct {
     PrefillProduct(const PrefillProduct&) = delete;
     PrefillProduct& operator=(const PrefillProduct&) = delete;
 
-    /// out[r] = w x[firstRow + r] for `rows` rows; out [rows, w.rows] with `outStride` floats from row to row.
-    void run(float* out, int outStride, const PackedMatrix& w, const ActivationView& x, int firstRow, int rows, cudaStream_t stream);
+    /// out[r] = w x[firstRow + r] for `rows` rows; out [rows, w.rows] with `outStride` floats from row to
+    /// row.
+    void run(float* out, int outStride, const PackedMatrix& w, const ActivationView& x, int firstRow,
+             int rows, cudaStream_t stream);
 
   private:
     struct Shape {
@@ -35,7 +38,7 @@ class PrefillProduct {
 
     cublasLtHandle_t handle_ = nullptr;
     cublasLtMatmulDesc_t product_ = nullptr;
-    void* slab_ = nullptr;        ///< bfloat16 [kSlabValues]
+    void* slab_ = nullptr;  ///< bfloat16 [kSlabValues]
     void* workspace_ = nullptr;
     std::map<Shape, cublasLtMatmulAlgo_t> algorithms_;
 };

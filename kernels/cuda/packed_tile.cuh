@@ -14,11 +14,12 @@ template <DType T>
 struct TypeFacts {
     static constexpr bool kQuads = T != DType::Q8_0 && T != DType::Q2_K && T != DType::Q3_K;
     static constexpr bool kPairs = T == DType::Q2_K || T == DType::Q3_K || T == DType::Q6_K;
-    static constexpr bool kSingles = T == DType::Q3_K || T == DType::Q5_0 || T == DType::Q5_1 || T == DType::Q5_K;
+    static constexpr bool kSingles =
+        T == DType::Q3_K || T == DType::Q5_0 || T == DType::Q5_1 || T == DType::Q5_K;
     static constexpr bool kBytes = T == DType::Q8_0;
     static constexpr bool kMinimums = T == DType::Q4_1 || T == DType::Q5_1;
-    static constexpr bool kSupers = T == DType::Q2_K || T == DType::Q3_K || T == DType::Q4_K || T == DType::Q5_K ||
-                                    T == DType::Q6_K || T == DType::IQ4_XS;
+    static constexpr bool kSupers = T == DType::Q2_K || T == DType::Q3_K || T == DType::Q4_K ||
+                                    T == DType::Q5_K || T == DType::Q6_K || T == DType::IQ4_XS;
     static constexpr bool kLookup = T == DType::IQ4_NL || T == DType::IQ4_XS;
     static constexpr int kGroup = T == DType::Q2_K || T == DType::Q3_K || T == DType::Q6_K ? 16 : 32;
 };
@@ -27,8 +28,9 @@ struct TypeFacts {
 template <DType T>
 struct SpanLayout {
     using Facts = TypeFacts<T>;
-    static constexpr int kTileBytes = (Facts::kQuads ? 512 : 0) + (Facts::kPairs ? 256 : 0) + (Facts::kSingles ? 128 : 0) +
-                                      (Facts::kBytes ? 1024 : 0) + 64 + (Facts::kMinimums ? 64 : 0);
+    static constexpr int kTileBytes = (Facts::kQuads ? 512 : 0) + (Facts::kPairs ? 256 : 0) +
+                                      (Facts::kSingles ? 128 : 0) + (Facts::kBytes ? 1024 : 0) + 64 +
+                                      (Facts::kMinimums ? 64 : 0);
     static constexpr int kSuperBytes = Facts::kSupers ? 64 : 0;
     static constexpr int kFullBytes = kSpanTiles * kTileBytes + kSuperBytes;
 
@@ -36,10 +38,14 @@ struct SpanLayout {
     __host__ __device__ constexpr int quads() const { return 0; }
     __host__ __device__ constexpr int pairs() const { return quads() + (Facts::kQuads ? tiles * 512 : 0); }
     __host__ __device__ constexpr int singles() const { return pairs() + (Facts::kPairs ? tiles * 256 : 0); }
-    __host__ __device__ constexpr int bytes() const { return singles() + (Facts::kSingles ? tiles * 128 : 0); }
+    __host__ __device__ constexpr int bytes() const {
+        return singles() + (Facts::kSingles ? tiles * 128 : 0);
+    }
     __host__ __device__ constexpr int scales() const { return bytes() + (Facts::kBytes ? tiles * 1024 : 0); }
     __host__ __device__ constexpr int minimums() const { return scales() + tiles * 64; }
-    __host__ __device__ constexpr int supers() const { return minimums() + (Facts::kMinimums ? tiles * 64 : 0); }
+    __host__ __device__ constexpr int supers() const {
+        return minimums() + (Facts::kMinimums ? tiles * 64 : 0);
+    }
     __host__ __device__ constexpr int total() const { return supers() + kSuperBytes; }
 };
 
@@ -49,7 +55,8 @@ __host__ __device__ inline int spanTiles(const PackedMatrix& w, int span) {
 
 template <DType T>
 __host__ __device__ inline const std::byte* spanData(const PackedMatrix& w, int rowTile, int span) {
-    return w.data + static_cast<size_t>(rowTile) * w.rowTileBytes + static_cast<size_t>(span) * SpanLayout<T>::kFullBytes;
+    return w.data + static_cast<size_t>(rowTile) * w.rowTileBytes +
+           static_cast<size_t>(span) * SpanLayout<T>::kFullBytes;
 }
 
 /// The stored words of one lane of one tile, as loaded.
@@ -58,7 +65,7 @@ struct LaneTile {
     uint4 quads;
     uint2 pairs;
     uint32_t singles;
-    uint4 low, high;   // bytes plane, steps 0 and 1
+    uint4 low, high;  // bytes plane, steps 0 and 1
     uint2 scales, minimums;
 };
 
@@ -67,15 +74,19 @@ template <DType T>
 __device__ inline LaneTile<T> loadTile(const std::byte* span, SpanLayout<T> layout, int tile, int lane) {
     using Facts = TypeFacts<T>;
     LaneTile<T> words;
-    if constexpr (Facts::kQuads) words.quads = reinterpret_cast<const uint4*>(span + layout.quads())[tile * 32 + lane];
-    if constexpr (Facts::kPairs) words.pairs = reinterpret_cast<const uint2*>(span + layout.pairs())[tile * 32 + lane];
-    if constexpr (Facts::kSingles) words.singles = reinterpret_cast<const uint32_t*>(span + layout.singles())[tile * 32 + lane];
+    if constexpr (Facts::kQuads)
+        words.quads = reinterpret_cast<const uint4*>(span + layout.quads())[tile * 32 + lane];
+    if constexpr (Facts::kPairs)
+        words.pairs = reinterpret_cast<const uint2*>(span + layout.pairs())[tile * 32 + lane];
+    if constexpr (Facts::kSingles)
+        words.singles = reinterpret_cast<const uint32_t*>(span + layout.singles())[tile * 32 + lane];
     if constexpr (Facts::kBytes) {
         words.low = reinterpret_cast<const uint4*>(span + layout.bytes())[tile * 64 + lane];
         words.high = reinterpret_cast<const uint4*>(span + layout.bytes())[tile * 64 + 32 + lane];
     }
     words.scales = reinterpret_cast<const uint2*>(span + layout.scales())[tile * 8 + lane / 4];
-    if constexpr (Facts::kMinimums) words.minimums = reinterpret_cast<const uint2*>(span + layout.minimums())[tile * 8 + lane / 4];
+    if constexpr (Facts::kMinimums)
+        words.minimums = reinterpret_cast<const uint2*>(span + layout.minimums())[tile * 8 + lane / 4];
     return words;
 }
 
@@ -89,7 +100,8 @@ __device__ inline uint2 loadSupers(const std::byte* span, SpanLayout<T> layout, 
 /// Four values of the IQ4 table for the nibbles in the low half of each byte.
 __device__ inline uint32_t lookupIq4(uint32_t nibbles) {
     // -127 -104 -83 -65 | -49 -35 -22 -10 | 1 13 25 38 | 53 69 89 113, as bytes
-    const uint32_t selector = (nibbles & 7U) | (nibbles >> 4 & 0x70U) | (nibbles >> 8 & 0x700U) | (nibbles >> 12 & 0x7000U);
+    const uint32_t selector =
+        (nibbles & 7U) | (nibbles >> 4 & 0x70U) | (nibbles >> 8 & 0x700U) | (nibbles >> 12 & 0x7000U);
     const uint32_t lower = __byte_perm(0xBFAD9881U, 0xF6EADDCFU, selector);
     const uint32_t upper = __byte_perm(0x26190D01U, 0x71594535U, selector);
     const uint32_t takeUpper = (nibbles >> 3 & 0x01010101U) * 0xFFU;
@@ -134,7 +146,7 @@ __device__ inline void unpackTile(const LaneTile<T>& tile, uint32_t (&r)[8]) {
 }
 
 struct Affine {
-    float scale, minimum;   ///< value = scale * quant + minimum
+    float scale, minimum;  ///< value = scale * quant + minimum
 };
 
 __device__ inline float halfAt(uint32_t word, int index) {
@@ -153,7 +165,8 @@ __device__ inline Affine unpackScale(uint32_t scales, uint32_t minimums, uint32_
                 -halfAt(supers, 1) * static_cast<float>(scales >> (8 * index + 16) & 255U)};
     } else if constexpr (T == DType::Q2_K) {
         const uint32_t byte = scales >> (8 * index);
-        return {halfAt(supers, 0) * static_cast<float>(byte & 15U), -halfAt(supers, 1) * static_cast<float>(byte >> 4 & 15U)};
+        return {halfAt(supers, 0) * static_cast<float>(byte & 15U),
+                -halfAt(supers, 1) * static_cast<float>(byte >> 4 & 15U)};
     } else if constexpr (T == DType::Q3_K) {
         const float scale = halfAt(supers, 0) * signedByteAt(scales, index);
         return {scale, -4.0F * scale};
@@ -179,14 +192,20 @@ __device__ inline float packedValue(const PackedMatrix& w, int row, int column) 
     const int tile = column / 64 % kSpanTiles;
     const int g = row % 8, h = row / 8 % 2, k = column % 64;
     const int lane = g * 4 + k / 4 % 4, byte = 8 * (k % 4);
-    const int r = k / 32 * 4 + k / 16 % 2 * 2 + h;   // register number
-    const auto word = [span](int offset, int index) { return reinterpret_cast<const uint32_t*>(span + offset)[index]; };
+    const int r = k / 32 * 4 + k / 16 % 2 * 2 + h;  // register number
+    const auto word = [span](int offset, int index) {
+        return reinterpret_cast<const uint32_t*>(span + offset)[index];
+    };
     uint32_t quant = 0;
-    if constexpr (Facts::kBytes) quant = word(layout.bytes(), (tile * 64 + r / 4 * 32 + lane) * 4 + r % 4) >> byte & 255U;
-    if constexpr (Facts::kQuads) quant = word(layout.quads(), (tile * 32 + lane) * 4 + r % 4) >> (byte + r / 4 * 4) & 15U;
+    if constexpr (Facts::kBytes)
+        quant = word(layout.bytes(), (tile * 64 + r / 4 * 32 + lane) * 4 + r % 4) >> byte & 255U;
+    if constexpr (Facts::kQuads)
+        quant = word(layout.quads(), (tile * 32 + lane) * 4 + r % 4) >> (byte + r / 4 * 4) & 15U;
     if constexpr (Facts::kPairs)
-        quant |= (word(layout.pairs(), (tile * 32 + lane) * 2 + r / 4) >> (byte + r % 4 * 2) & 3U) << (Facts::kQuads ? 4 : 0);
-    if constexpr (Facts::kSingles) quant |= (word(layout.singles(), tile * 32 + lane) >> (byte + r) & 1U) << (Facts::kQuads ? 4 : 2);
+        quant |= (word(layout.pairs(), (tile * 32 + lane) * 2 + r / 4) >> (byte + r % 4 * 2) & 3U)
+                 << (Facts::kQuads ? 4 : 0);
+    if constexpr (Facts::kSingles)
+        quant |= (word(layout.singles(), tile * 32 + lane) >> (byte + r) & 1U) << (Facts::kQuads ? 4 : 2);
     if constexpr (Facts::kLookup) quant = lookupIq4(quant) & 255U;
     const uint32_t scales = word(layout.scales(), (tile * 8 + g) * 2 + h);
     uint32_t minimums = 0, supers = 0;
@@ -194,34 +213,51 @@ __device__ inline float packedValue(const PackedMatrix& w, int row, int column) 
     if constexpr (Facts::kSupers) supers = word(layout.supers(), g * 2 + h);
     const Affine a = unpackScale<T>(scales, minimums, supers, k / Facts::kGroup);
     const bool isSigned = Facts::kLookup || Facts::kBytes;
-    return a.scale * (isSigned ? static_cast<float>(static_cast<int8_t>(quant)) : static_cast<float>(quant)) + a.minimum;
+    return a.scale * (isSigned ? static_cast<float>(static_cast<int8_t>(quant)) : static_cast<float>(quant)) +
+           a.minimum;
 }
 
 /// Calls f with a compile-time type for a run-time quantised one.
 template <class F>
 void dispatchQuantised(DType type, F&& f) {
     switch (type) {
-        case DType::Q4_0: return f.template operator()<DType::Q4_0>();
-        case DType::Q4_1: return f.template operator()<DType::Q4_1>();
-        case DType::Q5_0: return f.template operator()<DType::Q5_0>();
-        case DType::Q5_1: return f.template operator()<DType::Q5_1>();
-        case DType::Q8_0: return f.template operator()<DType::Q8_0>();
-        case DType::Q2_K: return f.template operator()<DType::Q2_K>();
-        case DType::Q3_K: return f.template operator()<DType::Q3_K>();
-        case DType::Q4_K: return f.template operator()<DType::Q4_K>();
-        case DType::Q5_K: return f.template operator()<DType::Q5_K>();
-        case DType::Q6_K: return f.template operator()<DType::Q6_K>();
-        case DType::IQ4_NL: return f.template operator()<DType::IQ4_NL>();
-        case DType::IQ4_XS: return f.template operator()<DType::IQ4_XS>();
-        default: throw std::logic_error("a float type has no packed form");
+        case DType::Q4_0:
+            return f.template operator()<DType::Q4_0>();
+        case DType::Q4_1:
+            return f.template operator()<DType::Q4_1>();
+        case DType::Q5_0:
+            return f.template operator()<DType::Q5_0>();
+        case DType::Q5_1:
+            return f.template operator()<DType::Q5_1>();
+        case DType::Q8_0:
+            return f.template operator()<DType::Q8_0>();
+        case DType::Q2_K:
+            return f.template operator()<DType::Q2_K>();
+        case DType::Q3_K:
+            return f.template operator()<DType::Q3_K>();
+        case DType::Q4_K:
+            return f.template operator()<DType::Q4_K>();
+        case DType::Q5_K:
+            return f.template operator()<DType::Q5_K>();
+        case DType::Q6_K:
+            return f.template operator()<DType::Q6_K>();
+        case DType::IQ4_NL:
+            return f.template operator()<DType::IQ4_NL>();
+        case DType::IQ4_XS:
+            return f.template operator()<DType::IQ4_XS>();
+        default:
+            throw std::logic_error("a float type has no packed form");
     }
 }
 
 __device__ inline float plainValue(const PackedMatrix& w, size_t index) {
     switch (w.type) {
-        case DType::F32: return reinterpret_cast<const float*>(w.data)[index];
-        case DType::F16: return __half2float(reinterpret_cast<const __half*>(w.data)[index]);
-        default: return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(w.data)[index]);
+        case DType::F32:
+            return reinterpret_cast<const float*>(w.data)[index];
+        case DType::F16:
+            return __half2float(reinterpret_cast<const __half*>(w.data)[index]);
+        default:
+            return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(w.data)[index]);
     }
 }
 

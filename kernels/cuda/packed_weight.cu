@@ -10,7 +10,7 @@ namespace {
 constexpr int kThreads = 256;
 
 struct StoredRows {
-    const uint8_t* data;   ///< the first of `count` rows
+    const uint8_t* data;  ///< the first of `count` rows
     size_t rowBytes;
     int first, count, columns;
 };
@@ -31,17 +31,20 @@ __global__ void repackQuants(PackedMatrix w, StoredRows stored, int tiles) {
             const int k = kTile * 64 + r / 4 * 32 + r / 2 % 2 * 16 + lane % 4 * 4 + j;
             uint32_t q = 0;
             if (row < stored.count && k < stored.columns)
-                q = storedQuant<T>(stored.data + row * stored.rowBytes + k / kBlock.elements * kBlock.bytes, k % kBlock.elements);
+                q = storedQuant<T>(stored.data + row * stored.rowBytes + k / kBlock.elements * kBlock.bytes,
+                                   k % kBlock.elements);
             if constexpr (Facts::kBytes) bytes[r] |= q << (8 * j);
             if constexpr (Facts::kQuads) quads[r % 4] |= (q & 15U) << (8 * j + r / 4 * 4);
-            if constexpr (Facts::kPairs) pairs[r / 4] |= ((Facts::kQuads ? q >> 4 : q) & 3U) << (8 * j + r % 4 * 2);
+            if constexpr (Facts::kPairs)
+                pairs[r / 4] |= ((Facts::kQuads ? q >> 4 : q) & 3U) << (8 * j + r % 4 * 2);
             if constexpr (Facts::kSingles) single |= (Facts::kQuads ? q >> 4 : q >> 2) << (8 * j + r);
         }
     }
     auto* span = const_cast<std::byte*>(spanData<T>(w, stored.first / 16 + rowTile, kTile / kSpanTiles));
     const SpanLayout<T> layout{spanTiles(w, kTile / kSpanTiles)};
     const int at = kTile % kSpanTiles * 32 + lane;
-    if constexpr (Facts::kQuads) reinterpret_cast<uint4*>(span + layout.quads())[at] = {quads[0], quads[1], quads[2], quads[3]};
+    if constexpr (Facts::kQuads)
+        reinterpret_cast<uint4*>(span + layout.quads())[at] = {quads[0], quads[1], quads[2], quads[3]};
     if constexpr (Facts::kPairs) reinterpret_cast<uint2*>(span + layout.pairs())[at] = {pairs[0], pairs[1]};
     if constexpr (Facts::kSingles) reinterpret_cast<uint32_t*>(span + layout.singles())[at] = single;
     if constexpr (Facts::kBytes) {
@@ -66,11 +69,14 @@ __global__ void repackScales(PackedMatrix w, StoredRows stored, int tiles) {
     const SpanLayout<T> layout{spanTiles(w, kTile / kSpanTiles)};
     const int at = (kTile % kSpanTiles * 8 + within % 8) * 2 + within / 8;
     const int k = kTile * 64;
-    const auto store = [&](int offset, int index, uint32_t word) { reinterpret_cast<uint32_t*>(span + offset)[index] = there ? word : 0; };
+    const auto store = [&](int offset, int index, uint32_t word) {
+        reinterpret_cast<uint32_t*>(span + offset)[index] = there ? word : 0;
+    };
     store(layout.scales(), at, storedScales<T>(data, k, stored.columns));
     if constexpr (Facts::kMinimums) store(layout.minimums(), at, storedMinimums<T>(data, k, stored.columns));
     if constexpr (Facts::kSupers)
-        if (kTile % kSpanTiles == 0) store(layout.supers(), within % 8 * 2 + within / 8, storedSupers<T>(data, k));
+        if (kTile % kSpanTiles == 0)
+            store(layout.supers(), within % 8 * 2 + within / 8, storedSupers<T>(data, k));
 }
 
 template <DType T>
@@ -78,7 +84,8 @@ __global__ void unpackRows(__nv_bfloat16* out, PackedMatrix w, int firstRow, int
     const size_t pair = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
     const size_t index = pair * 2;
     if (index >= static_cast<size_t>(count) * w.columns) return;
-    const int row = firstRow + static_cast<int>(index / w.columns), column = static_cast<int>(index % w.columns);
+    const int row = firstRow + static_cast<int>(index / w.columns),
+              column = static_cast<int>(index % w.columns);
     const float2 values = {packedValue<T>(w, row, column), packedValue<T>(w, row, column + 1)};
     reinterpret_cast<__nv_bfloat162*>(out)[pair] = __float22bfloat162_rn(values);
 }
@@ -86,7 +93,8 @@ __global__ void unpackRows(__nv_bfloat16* out, PackedMatrix w, int firstRow, int
 __global__ void plainRowsToBf16(__nv_bfloat16* out, PackedMatrix w, int firstRow, int count) {
     const size_t index = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
     const size_t first = static_cast<size_t>(firstRow) * w.columns;
-    if (index < static_cast<size_t>(count) * w.columns) out[index] = __float2bfloat16(plainValue(w, first + index));
+    if (index < static_cast<size_t>(count) * w.columns)
+        out[index] = __float2bfloat16(plainValue(w, first + index));
 }
 
 template <DType T>
@@ -101,12 +109,15 @@ __global__ void gatherPlainRows(float* out, PackedMatrix w, const int32_t* ids, 
     waitForPredecessor();
     const int row = ids[blockIdx.x];
     for (int k = static_cast<int>(threadIdx.x); k < w.columns; k += kThreads)
-        out[static_cast<size_t>(blockIdx.x) * w.columns + k] = plainValue(w, static_cast<size_t>(row) * w.columns + k) * scale;
+        out[static_cast<size_t>(blockIdx.x) * w.columns + k] =
+            plainValue(w, static_cast<size_t>(row) * w.columns + k) * scale;
 }
 
 }  // namespace
 
-bool isPlain(DType type) { return type == DType::F32 || type == DType::F16 || type == DType::BF16; }
+bool isPlain(DType type) {
+    return type == DType::F32 || type == DType::F16 || type == DType::BF16;
+}
 
 PackedMatrix packedView(DType type, uint64_t rows, uint64_t columns, std::byte* memory) {
     PackedMatrix w;
@@ -132,7 +143,8 @@ size_t packedBytes(DType type, uint64_t rows, uint64_t columns) {
 }
 
 void repack(const PackedMatrix& to, const std::byte* stored, int firstRow, int count, cudaStream_t stream) {
-    const StoredRows rows{reinterpret_cast<const uint8_t*>(stored), rowBytes(to.type, to.columns), firstRow, count, to.columns};
+    const StoredRows rows{reinterpret_cast<const uint8_t*>(stored), rowBytes(to.type, to.columns), firstRow,
+                          count, to.columns};
     const int tiles = ceilDiv(count, 16) * to.kTiles;
     dispatchQuantised(to.type, [&]<DType T>() {
         repackQuants<T><<<ceilDiv(tiles * 32, kThreads), kThreads, 0, stream>>>(to, rows, tiles);
@@ -145,7 +157,9 @@ void repack(const PackedMatrix& to, const std::byte* stored, int firstRow, int c
 void unpackToBf16(void* out, const PackedMatrix& from, int firstRow, int count, cudaStream_t stream) {
     auto* to = static_cast<__nv_bfloat16*>(out);
     const size_t values = static_cast<size_t>(count) * from.columns;
-    const auto blocks = [](size_t threads) { return static_cast<unsigned>(ceilDiv<size_t>(threads, kThreads)); };
+    const auto blocks = [](size_t threads) {
+        return static_cast<unsigned>(ceilDiv<size_t>(threads, kThreads));
+    };
     if (isPlain(from.type))
         plainRowsToBf16<<<blocks(values), kThreads, 0, stream>>>(to, from, firstRow, count);
     else
@@ -155,11 +169,14 @@ void unpackToBf16(void* out, const PackedMatrix& from, int firstRow, int count, 
     checkLaunch("unpackToBf16");
 }
 
-void gatherPackedRows(float* out, const PackedMatrix& table, const int32_t* ids, float scale, int count, cudaStream_t stream) {
+void gatherPackedRows(float* out, const PackedMatrix& table, const int32_t* ids, float scale, int count,
+                      cudaStream_t stream) {
     if (isPlain(table.type))
         launch("gatherRows", gatherPlainRows, dim3(count), kThreads, 0, stream, out, table, ids, scale);
     else
-        dispatchQuantised(table.type, [&]<DType T>() { launch("gatherRows", gatherRowsOf<T>, dim3(count), kThreads, 0, stream, out, table, ids, scale); });
+        dispatchQuantised(table.type, [&]<DType T>() {
+            launch("gatherRows", gatherRowsOf<T>, dim3(count), kThreads, 0, stream, out, table, ids, scale);
+        });
 }
 
 }  // namespace kernels::detail

@@ -16,9 +16,9 @@ void findDevice(CudaReport* report) {
     int devices = 0;
     const cudaError_t status = cudaGetDeviceCount(&devices);
     if (status == cudaErrorInsufficientDriver) {
-        report->reason = "the NVIDIA driver supports CUDA " + std::to_string(report->driverVersion / 1000) + "." +
-                         std::to_string(report->driverVersion % 1000 / 10) + ", but Alcove needs " + std::to_string(report->runtimeVersion / 1000) +
-                         ".0 or later; update the driver";
+        report->reason = "the NVIDIA driver supports CUDA " + std::to_string(report->driverVersion / 1000) +
+                         "." + std::to_string(report->driverVersion % 1000 / 10) + ", but Alcove needs " +
+                         std::to_string(report->runtimeVersion / 1000) + ".0 or later; update the driver";
         return;
     }
     if (status != cudaSuccess || devices == 0) {
@@ -34,11 +34,12 @@ void findDevice(CudaReport* report) {
     report->computeMajor = properties.major;
     report->computeMinor = properties.minor;
     if (properties.major * 10 + properties.minor < 75) {
-        report->reason = report->deviceName + " has compute capability " + std::to_string(properties.major) + "." +
-                         std::to_string(properties.minor) + ", but Alcove needs 7.5";
+        report->reason = report->deviceName + " has compute capability " + std::to_string(properties.major) +
+                         "." + std::to_string(properties.minor) + ", but Alcove needs 7.5";
         return;
     }
-    if (const cudaError_t asked = cudaMemGetInfo(&report->freeBytes, &report->totalBytes); asked != cudaSuccess) {
+    if (const cudaError_t asked = cudaMemGetInfo(&report->freeBytes, &report->totalBytes);
+        asked != cudaSuccess) {
         report->reason = report->deviceName + " cannot be opened (" + cudaGetErrorString(asked) + ")";
         return;
     }
@@ -49,6 +50,7 @@ void findDevice(CudaReport* report) {
 }  // namespace kernels
 
 extern "C" __attribute__((visibility("default"))) const kernels::CudaPluginTable* alcoveCudaPlugin() {
-    static const kernels::CudaPluginTable table{kernels::kCudaPluginAbi, kernels::findDevice, kernels::newCudaOps};
+    static const kernels::CudaPluginTable table{kernels::kCudaPluginAbi, kernels::findDevice,
+                                                kernels::newCudaOps};
     return &table;
 }

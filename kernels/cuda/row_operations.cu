@@ -9,9 +9,10 @@ namespace {
 constexpr int kThreads = 256;
 
 // addNorm: one block a row; the row stays in shared memory between its two or three passes.
-__global__ void __launch_bounds__(kThreads) addNormKernel(ActivationView out, float* residual, const float* branch,
-                                                          const float* branchNorm, const float* norm, float epsilon, int width) {
-    extern __shared__ float row[];   // [groups * 64]
+__global__ void __launch_bounds__(kThreads)
+    addNormKernel(ActivationView out, float* residual, const float* branch, const float* branchNorm,
+                  const float* norm, float epsilon, int width) {
+    extern __shared__ float row[];  // [groups * 64]
     __shared__ float partial[kThreads / 32];
     const size_t offset = static_cast<size_t>(blockIdx.x) * width;
     letSuccessorStart();
@@ -19,7 +20,8 @@ __global__ void __launch_bounds__(kThreads) addNormKernel(ActivationView out, fl
     float branchScale = 1.0F;
     if (branchNorm != nullptr) {
         float squares = 0.0F;
-        for (int k = static_cast<int>(threadIdx.x); k < width; k += kThreads) squares = fmaf(branch[offset + k], branch[offset + k], squares);
+        for (int k = static_cast<int>(threadIdx.x); k < width; k += kThreads)
+            squares = fmaf(branch[offset + k], branch[offset + k], squares);
         branchScale = rsqrtf(blockSum<kThreads>(squares, partial) / static_cast<float>(width) + epsilon);
     }
     float squares = 0.0F;
@@ -28,7 +30,8 @@ __global__ void __launch_bounds__(kThreads) addNormKernel(ActivationView out, fl
         if (k < width) {
             x = residual[offset + k];
             if (branch != nullptr) {
-                const float b = branchNorm != nullptr ? branch[offset + k] * branchScale * branchNorm[k] : branch[offset + k];
+                const float b = branchNorm != nullptr ? branch[offset + k] * branchScale * branchNorm[k]
+                                                      : branch[offset + k];
                 x += b;
                 residual[offset + k] = x;
             }
@@ -40,7 +43,8 @@ __global__ void __launch_bounds__(kThreads) addNormKernel(ActivationView out, fl
     const float scale = rsqrtf(blockSum<kThreads>(squares, partial) / static_cast<float>(width) + epsilon);
     const int lane = static_cast<int>(threadIdx.x % 32);
     for (int group = static_cast<int>(threadIdx.x / 32); group < out.groups; group += kThreads / 32)
-        storeGroup(out, static_cast<int>(blockIdx.x), group, row[group * 64 + lane] * scale, row[group * 64 + 32 + lane] * scale);
+        storeGroup(out, static_cast<int>(blockIdx.x), group, row[group * 64 + lane] * scale,
+                   row[group * 64 + 32 + lane] * scale);
 }
 
 __device__ float activate(float x, GateKind kind) {
@@ -49,10 +53,12 @@ __device__ float activate(float x, GateKind kind) {
 }
 
 // gatedActivation: one warp a group of 64 columns.
-__global__ void __launch_bounds__(kThreads) gatedKernel(ActivationView out, const float* gate, const float* up, int stride, GateKind kind) {
+__global__ void __launch_bounds__(kThreads)
+    gatedKernel(ActivationView out, const float* gate, const float* up, int stride, GateKind kind) {
     letSuccessorStart();
     waitForPredecessor();
-    const int group = static_cast<int>(blockIdx.x * (kThreads / 32) + threadIdx.x / 32), row = static_cast<int>(blockIdx.y);
+    const int group = static_cast<int>(blockIdx.x * (kThreads / 32) + threadIdx.x / 32),
+              row = static_cast<int>(blockIdx.y);
     if (group >= out.groups) return;
     const auto value = [&](int column) {
         const size_t offset = static_cast<size_t>(row) * stride + column;
@@ -62,24 +68,30 @@ __global__ void __launch_bounds__(kThreads) gatedKernel(ActivationView out, cons
     storeGroup(out, row, group, value(column), value(column + 32));
 }
 
-__global__ void __launch_bounds__(kThreads) gatherKernel(ActivationView out, ActivationView in, const int32_t* index) {
+__global__ void __launch_bounds__(kThreads)
+    gatherKernel(ActivationView out, ActivationView in, const int32_t* index) {
     letSuccessorStart();
     waitForPredecessor();
     const size_t to = blockIdx.x, from = static_cast<size_t>(index[blockIdx.x]);
     const size_t width = in.width, groups = in.groups;
-    for (size_t k = threadIdx.x; k < groups * 64; k += kThreads) out.quants[to * groups * 64 + k] = in.quants[from * groups * 64 + k];
-    for (size_t k = threadIdx.x; k < groups; k += kThreads) out.facts[to * groups + k] = in.facts[from * groups + k];
-    for (size_t k = threadIdx.x; k < width; k += kThreads) out.values[to * width + k] = in.values[from * width + k];
+    for (size_t k = threadIdx.x; k < groups * 64; k += kThreads)
+        out.quants[to * groups * 64 + k] = in.quants[from * groups * 64 + k];
+    for (size_t k = threadIdx.x; k < groups; k += kThreads)
+        out.facts[to * groups + k] = in.facts[from * groups + k];
+    for (size_t k = threadIdx.x; k < width; k += kThreads)
+        out.values[to * width + k] = in.values[from * width + k];
 }
 
-__global__ void __launch_bounds__(kThreads) biasKernel(float* out, int outStride, const float* bias, int width) {
+__global__ void __launch_bounds__(kThreads)
+    biasKernel(float* out, int outStride, const float* bias, int width) {
     letSuccessorStart();
     waitForPredecessor();
     const int column = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
     if (column < width) out[static_cast<size_t>(blockIdx.y) * outStride + column] += bias[column];
 }
 
-/// Writes a row of `dim` values (shared memory) of K or V as the cache keeps it: quants first, then their scales.
+/// Writes a row of `dim` values (shared memory) of K or V as the cache keeps it: quants first, then their
+/// scales.
 __device__ void storeKvRow(std::byte* to, KvType type, const float* values, int dim) {
     const int lane = static_cast<int>(threadIdx.x % 32);
     for (int k = lane; k < dim; k += 32) {
@@ -102,7 +114,9 @@ __device__ void storeKvRow(std::byte* to, KvType type, const float* values, int 
             const float inverse = scale != 0.0F ? 1.0F / scale : 0.0F;
             const int quant = min(15, static_cast<int>(x * inverse + 8.5F));
             const int partner = __shfl_xor_sync(0xffffffffU, quant, 16);
-            if (lane < 16) reinterpret_cast<uint8_t*>(to)[k / 32 * 16 + lane] = static_cast<uint8_t>(quant | partner << 4);
+            if (lane < 16)
+                reinterpret_cast<uint8_t*>(to)[k / 32 * 16 + lane] =
+                    static_cast<uint8_t>(quant | partner << 4);
             if (lane == 0) reinterpret_cast<__half*>(to + dim / 2)[k / 32] = __float2half(scale);
         }
     }
@@ -111,18 +125,19 @@ __device__ void storeKvRow(std::byte* to, KvType type, const float* values, int 
 // ropeStore: one warp a head of a row: first the queries' heads, then the keys', then the values'.
 constexpr int kHeadsPerBlock = 4;
 
-__global__ void __launch_bounds__(kHeadsPerBlock * 32) ropeStoreKernel(RopeStore args, KvLayer layer, const int32_t* positions,
-                                                                       const int32_t* slots) {
-    extern __shared__ float heads[];   // [kHeadsPerBlock, 2, largest dim]
+__global__ void __launch_bounds__(kHeadsPerBlock * 32)
+    ropeStoreKernel(RopeStore args, KvLayer layer, const int32_t* positions, const int32_t* slots) {
+    extern __shared__ float heads[];  // [kHeadsPerBlock, 2, largest dim]
     letSuccessorStart();
     waitForPredecessor();
-    const int item = static_cast<int>(blockIdx.x * kHeadsPerBlock + threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
+    const int item = static_cast<int>(blockIdx.x * kHeadsPerBlock + threadIdx.x / 32),
+              lane = static_cast<int>(threadIdx.x % 32);
     if (item >= args.numHeads + 2 * layer.numKvHeads) return;
     const int row = static_cast<int>(blockIdx.y);
     const bool isQuery = item < args.numHeads, isValue = item >= args.numHeads + layer.numKvHeads;
     const int head = isQuery ? item : (item - args.numHeads) % layer.numKvHeads;
     const int dim = isValue ? layer.valueDim : layer.keyDim;
-    const float* source = isQuery ? args.query + static_cast<size_t>(row) * args.queryStride + head * dim
+    const float* source = isQuery   ? args.query + static_cast<size_t>(row) * args.queryStride + head * dim
                           : isValue ? args.value + static_cast<size_t>(row) * args.valueStride + head * dim
                                     : args.key + static_cast<size_t>(row) * args.keyStride + head * dim;
     const int largestDim = max(layer.keyDim, layer.valueDim);
@@ -146,8 +161,10 @@ __global__ void __launch_bounds__(kHeadsPerBlock * 32) ropeStoreKernel(RopeStore
         for (int i = lane; i < half; i += 32) {
             // The angle reaches 1e5 radians, so it is formed and reduced in double.
             double sine, cosine;
-            sincos(static_cast<double>(position) * static_cast<double>(args.rope.inverseFrequency[i]), &sine, &cosine);
-            const float s = static_cast<float>(sine) * args.rope.magnitude, c = static_cast<float>(cosine) * args.rope.magnitude;
+            sincos(static_cast<double>(position) * static_cast<double>(args.rope.inverseFrequency[i]), &sine,
+                   &cosine);
+            const float s = static_cast<float>(sine) * args.rope.magnitude,
+                        c = static_cast<float>(cosine) * args.rope.magnitude;
             const int first = args.rope.pairs == RopePairs::Interleaved ? 2 * i : i;
             const int second = args.rope.pairs == RopePairs::Interleaved ? 2 * i + 1 : i + half;
             const float a = in[first], b = in[second];
@@ -172,29 +189,36 @@ __global__ void __launch_bounds__(kHeadsPerBlock * 32) ropeStoreKernel(RopeStore
 
 }  // namespace
 
-void addNorm(const ActivationView& out, float* residual, const float* branch, const float* branchNorm, const float* norm, float epsilon,
-             int rows, int width, cudaStream_t stream) {
-    launch("addNorm", addNormKernel, dim3(rows), kThreads, static_cast<size_t>(out.groups) * 64 * sizeof(float), stream, out, residual, branch, branchNorm,
+void addNorm(const ActivationView& out, float* residual, const float* branch, const float* branchNorm,
+             const float* norm, float epsilon, int rows, int width, cudaStream_t stream) {
+    launch("addNorm", addNormKernel, dim3(rows), kThreads,
+           static_cast<size_t>(out.groups) * 64 * sizeof(float), stream, out, residual, branch, branchNorm,
            norm, epsilon, width);
 }
 
-void gatedActivation(const ActivationView& out, const float* gate, const float* up, int stride, GateKind kind, int rows, cudaStream_t stream) {
-    launch("gatedActivation", gatedKernel, dim3(ceilDiv(out.groups, kThreads / 32), rows), kThreads, 0, stream, out, gate, up, stride, kind);
+void gatedActivation(const ActivationView& out, const float* gate, const float* up, int stride, GateKind kind,
+                     int rows, cudaStream_t stream) {
+    launch("gatedActivation", gatedKernel, dim3(ceilDiv(out.groups, kThreads / 32), rows), kThreads, 0,
+           stream, out, gate, up, stride, kind);
 }
 
-void gatherActivations(const ActivationView& out, const ActivationView& in, const int32_t* index, int rows, cudaStream_t stream) {
+void gatherActivations(const ActivationView& out, const ActivationView& in, const int32_t* index, int rows,
+                       cudaStream_t stream) {
     launch("gatherActivations", gatherKernel, dim3(rows), kThreads, 0, stream, out, in, index);
 }
 
 void addBias(float* out, int outStride, const float* bias, int rows, int width, cudaStream_t stream) {
-    launch("addBias", biasKernel, dim3(ceilDiv(width, kThreads), rows), kThreads, 0, stream, out, outStride, bias, width);
+    launch("addBias", biasKernel, dim3(ceilDiv(width, kThreads), rows), kThreads, 0, stream, out, outStride,
+           bias, width);
 }
 
-void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables, cudaStream_t stream) {
+void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
+               cudaStream_t stream) {
     const int items = args.numHeads + 2 * layer.numKvHeads;
-    const size_t shared = static_cast<size_t>(kHeadsPerBlock) * 2 * (layer.keyDim > layer.valueDim ? layer.keyDim : layer.valueDim) * sizeof(float);
-    launch("ropeStore", ropeStoreKernel, dim3(ceilDiv(items, kHeadsPerBlock), rows.rows.total()), kHeadsPerBlock * 32, shared, stream, args, layer,
-           rows.positions, tables.slots);
+    const size_t shared = static_cast<size_t>(kHeadsPerBlock) * 2 *
+                          (layer.keyDim > layer.valueDim ? layer.keyDim : layer.valueDim) * sizeof(float);
+    launch("ropeStore", ropeStoreKernel, dim3(ceilDiv(items, kHeadsPerBlock), rows.rows.total()),
+           kHeadsPerBlock * 32, shared, stream, args, layer, rows.positions, tables.slots);
 }
 
 }  // namespace kernels::detail

@@ -23,28 +23,35 @@ __device__ inline uint32_t orderedKey(float x) {
     const uint32_t bits = __float_as_uint(x);
     return bits & 0x80000000U ? ~bits : bits | 0x80000000U;
 }
-__device__ inline float fromOrderedKey(uint32_t key) { return __uint_as_float(key & 0x80000000U ? key & 0x7FFFFFFFU : ~key); }
+__device__ inline float fromOrderedKey(uint32_t key) {
+    return __uint_as_float(key & 0x80000000U ? key & 0x7FFFFFFFU : ~key);
+}
 
 /// What is left of a row: logits above `key`, and of those equal to it the ones with an id below `tieEnd`.
 struct Survivors {
     uint32_t key;
     int tieEnd;
-    __device__ bool keeps(uint32_t other, int id) const { return other > key || (other == key && id < tieEnd); }
+    __device__ bool keeps(uint32_t other, int id) const {
+        return other > key || (other == key && id < tieEnd);
+    }
 };
 
-/// Weight of a logit in a selection: 1 for top-k, its probability in units of 2^-40 of the largest for top-p. Whole
-/// numbers, so that sums do not depend on the order of the threads.
+/// Weight of a logit in a selection: 1 for top-k, its probability in units of 2^-40 of the largest for top-p.
+/// Whole numbers, so that sums do not depend on the order of the threads.
 struct Weigh {
     bool probabilities;
     float largest;
     __device__ unsigned long long operator()(float logit) const {
-        return probabilities ? static_cast<unsigned long long>(exp(static_cast<double>(logit - largest)) * 1099511627776.0) : 1ULL;
+        return probabilities ? static_cast<unsigned long long>(exp(static_cast<double>(logit - largest)) *
+                                                               1099511627776.0)
+                             : 1ULL;
     }
 };
 
-/// Shrinks `left` to the likeliest logits whose weights reach `wanted`; the one that crosses it stays, and of equal logits
-/// the lowest ids do. Whole block; eight bits of the key a pass.
-__device__ Survivors selectTop(const float* logits, int vocabulary, Survivors left, Weigh weigh, unsigned long long wanted) {
+/// Shrinks `left` to the likeliest logits whose weights reach `wanted`; the one that crosses it stays, and of
+/// equal logits the lowest ids do. Whole block; eight bits of the key a pass.
+__device__ Survivors selectTop(const float* logits, int vocabulary, Survivors left, Weigh weigh,
+                               unsigned long long wanted) {
     __shared__ unsigned long long histogram[256];
     __shared__ unsigned long long sharedWanted;
     __shared__ uint32_t sharedPrefix;
@@ -57,7 +64,8 @@ __device__ Survivors selectTop(const float* logits, int vocabulary, Survivors le
         for (int id = static_cast<int>(threadIdx.x); id < vocabulary; id += kThreads) {
             const uint32_t key = orderedKey(logits[id]);
             const bool inPrefix = shift == 24 || key >> (shift + 8) == prefix >> (shift + 8);
-            if (inPrefix && left.keeps(key, id)) atomicAdd(&histogram[key >> shift & 255U], weigh(logits[id]));
+            if (inPrefix && left.keeps(key, id))
+                atomicAdd(&histogram[key >> shift & 255U], weigh(logits[id]));
         }
         __syncthreads();
         if (threadIdx.x == 0) {
@@ -70,7 +78,9 @@ __device__ Survivors selectTop(const float* logits, int vocabulary, Survivors le
     // sharedPrefix is the key that crosses; sharedWanted is what its ties must still contribute.
     const uint32_t key = sharedPrefix;
     const unsigned long long each = weigh(fromOrderedKey(key));
-    const auto needed = static_cast<int>(each == 0 ? vocabulary : min((sharedWanted + each - 1) / each, static_cast<unsigned long long>(vocabulary)));
+    const auto needed = static_cast<int>(
+        each == 0 ? vocabulary
+                  : min((sharedWanted + each - 1) / each, static_cast<unsigned long long>(vocabulary)));
     if (threadIdx.x == 0) {
         // Ties are rare and few: one thread walks them only when not all may stay.
         sharedTies = vocabulary;
@@ -100,13 +110,16 @@ struct Best {
     int id;
 };
 
-__device__ inline Best better(Best a, Best b) { return b.value > a.value || (b.value == a.value && b.id < a.id) ? b : a; }
+__device__ inline Best better(Best a, Best b) {
+    return b.value > a.value || (b.value == a.value && b.id < a.id) ? b : a;
+}
 
 __device__ Best blockBest(Best best) {
     __shared__ Best partial[kThreads / 32];
     const auto warpBest = [](Best x) {
         for (int mask = 16; mask > 0; mask >>= 1)
-            x = better(x, {__shfl_xor_sync(0xffffffffU, x.value, mask), __shfl_xor_sync(0xffffffffU, x.id, mask)});
+            x = better(
+                x, {__shfl_xor_sync(0xffffffffU, x.value, mask), __shfl_xor_sync(0xffffffffU, x.id, mask)});
         return x;
     };
     best = warpBest(best);
@@ -116,7 +129,9 @@ __device__ Best blockBest(Best best) {
     return warpBest(partial[threadIdx.x % 32]);
 }
 
-__global__ void __launch_bounds__(kThreads) sampleKernel(float* allLogits, int vocabulary, const DeviceRow* rows, const int32_t* penalised, int32_t* ids) {
+__global__ void __launch_bounds__(kThreads)
+    sampleKernel(float* allLogits, int vocabulary, const DeviceRow* rows, const int32_t* penalised,
+                 int32_t* ids) {
     waitForPredecessor();
     float* logits = allLogits + static_cast<size_t>(blockIdx.x) * vocabulary;
     const DeviceRow row = rows[blockIdx.x];
@@ -126,12 +141,15 @@ __global__ void __launch_bounds__(kThreads) sampleKernel(float* allLogits, int v
     }
     __syncthreads();
     Best best{-INFINITY, vocabulary};
-    for (int id = static_cast<int>(threadIdx.x); id < vocabulary; id += kThreads) best = better(best, {logits[id], id});
+    for (int id = static_cast<int>(threadIdx.x); id < vocabulary; id += kThreads)
+        best = better(best, {logits[id], id});
     best = blockBest(best);
     if (row.temperature > 0.0F) {
         const auto largest = static_cast<float>(best.value);
         Survivors left{0, vocabulary};
-        if (row.topK > 0 && row.topK < vocabulary) left = selectTop(logits, vocabulary, left, {false, largest}, static_cast<unsigned long long>(row.topK));
+        if (row.topK > 0 && row.topK < vocabulary)
+            left = selectTop(logits, vocabulary, left, {false, largest},
+                             static_cast<unsigned long long>(row.topK));
         if (row.topP < 1.0F) {
             const Weigh weigh{true, largest};
             __shared__ unsigned long long total;
@@ -142,7 +160,8 @@ __global__ void __launch_bounds__(kThreads) sampleKernel(float* allLogits, int v
                 if (left.keeps(orderedKey(logits[id]), id)) own += weigh(logits[id]);
             atomicAdd(&total, own);
             __syncthreads();
-            const auto wanted = static_cast<unsigned long long>(ceil(static_cast<double>(total) * static_cast<double>(row.topP)));
+            const auto wanted = static_cast<unsigned long long>(
+                ceil(static_cast<double>(total) * static_cast<double>(row.topP)));
             left = selectTop(logits, vocabulary, left, weigh, max(wanted, 1ULL));
         }
         const float least = row.minP > 0.0F ? largest + logf(row.minP) : -INFINITY;
@@ -151,7 +170,8 @@ __global__ void __launch_bounds__(kThreads) sampleKernel(float* allLogits, int v
             const float logit = logits[id];
             if (logit < least || !left.keeps(orderedKey(logit), id)) continue;
             const double noise = gumbelNoise(row.seed, row.drawIndex, static_cast<uint32_t>(id));
-            best = better(best, {static_cast<double>(logit) / static_cast<double>(row.temperature) + noise, id});
+            best =
+                better(best, {static_cast<double>(logit) / static_cast<double>(row.temperature) + noise, id});
         }
         best = blockBest(best);
     }
@@ -172,32 +192,49 @@ void DeviceSampler::reserve(size_t bytes) {
     device_ = host_ = nullptr;
     bytes_ = 0;
     const size_t rounded = bytes * 2;
-    if (cudaMalloc(reinterpret_cast<void**>(&device_), rounded) != cudaSuccess || cudaMallocHost(reinterpret_cast<void**>(&host_), rounded) != cudaSuccess)
-        throw OutOfDeviceMemory("the GPU has no room for " + std::to_string(rounded) + " bytes of sampling parameters; close other programs that use it");
+    if (cudaMalloc(reinterpret_cast<void**>(&device_), rounded) != cudaSuccess ||
+        cudaMallocHost(reinterpret_cast<void**>(&host_), rounded) != cudaSuccess)
+        throw OutOfDeviceMemory("the GPU has no room for " + std::to_string(rounded) +
+                                " bytes of sampling parameters; close other programs that use it");
     bytes_ = rounded;
 }
 
-void DeviceSampler::sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows, std::span<int32_t> ids, cudaStream_t stream) {
+void DeviceSampler::sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
+                           std::span<int32_t> ids, cudaStream_t stream) {
     if (rows.empty()) return;
     size_t penalties = 0;
     for (const SamplingRow& row : rows) penalties += row.penalised.size();
-    const size_t parameterBytes = rows.size() * sizeof(DeviceRow), inputBytes = parameterBytes + penalties * sizeof(int32_t);
+    const size_t parameterBytes = rows.size() * sizeof(DeviceRow),
+                 inputBytes = parameterBytes + penalties * sizeof(int32_t);
     reserve(inputBytes + rows.size() * sizeof(int32_t));
     int next = 0;
     for (size_t i = 0; i < rows.size(); ++i) {
         const SamplingRow& row = rows[i];
-        const DeviceRow to{row.temperature, row.topP, row.minP, row.repeatPenalty, row.presencePenalty, row.topK, next, static_cast<int>(row.penalised.size()),
-                           row.seed, row.drawIndex};
+        const DeviceRow to{row.temperature,
+                           row.topP,
+                           row.minP,
+                           row.repeatPenalty,
+                           row.presencePenalty,
+                           row.topK,
+                           next,
+                           static_cast<int>(row.penalised.size()),
+                           row.seed,
+                           row.drawIndex};
         std::memcpy(host_ + i * sizeof(DeviceRow), &to, sizeof to);
         if (!row.penalised.empty())
-            std::memcpy(host_ + parameterBytes + static_cast<size_t>(next) * sizeof(int32_t), row.penalised.data(), row.penalised.size_bytes());
+            std::memcpy(host_ + parameterBytes + static_cast<size_t>(next) * sizeof(int32_t),
+                        row.penalised.data(), row.penalised.size_bytes());
         next += to.penalisedCount;
     }
-    checkCuda(cudaMemcpyAsync(device_, host_, inputBytes, cudaMemcpyHostToDevice, stream), "sampling parameters");
+    checkCuda(cudaMemcpyAsync(device_, host_, inputBytes, cudaMemcpyHostToDevice, stream),
+              "sampling parameters");
     auto* results = reinterpret_cast<int32_t*>(device_ + inputBytes);
-    launch("sampleKernel", sampleKernel, dim3(static_cast<unsigned>(rows.size())), kThreads, 0, stream, const_cast<float*>(logits), vocabulary,
-           reinterpret_cast<const DeviceRow*>(device_), reinterpret_cast<const int32_t*>(device_ + parameterBytes), results);
-    checkCuda(cudaMemcpyAsync(host_ + inputBytes, results, rows.size() * sizeof(int32_t), cudaMemcpyDeviceToHost, stream), "drawn tokens");
+    launch("sampleKernel", sampleKernel, dim3(static_cast<unsigned>(rows.size())), kThreads, 0, stream,
+           const_cast<float*>(logits), vocabulary, reinterpret_cast<const DeviceRow*>(device_),
+           reinterpret_cast<const int32_t*>(device_ + parameterBytes), results);
+    checkCuda(cudaMemcpyAsync(host_ + inputBytes, results, rows.size() * sizeof(int32_t),
+                              cudaMemcpyDeviceToHost, stream),
+              "drawn tokens");
     checkCuda(cudaStreamSynchronize(stream), "drawing tokens");
     std::memcpy(ids.data(), host_ + inputBytes, rows.size() * sizeof(int32_t));
 }

@@ -17,23 +17,38 @@ struct StoredBlock {
 
 __host__ __device__ constexpr StoredBlock storedBlock(DType type) {
     switch (type) {
-        case DType::Q4_0: return {32, 18};
-        case DType::Q4_1: return {32, 20};
-        case DType::Q5_0: return {32, 22};
-        case DType::Q5_1: return {32, 24};
-        case DType::Q8_0: return {32, 34};
-        case DType::Q2_K: return {256, 84};
-        case DType::Q3_K: return {256, 110};
-        case DType::Q4_K: return {256, 144};
-        case DType::Q5_K: return {256, 176};
-        case DType::Q6_K: return {256, 210};
-        case DType::IQ4_NL: return {32, 18};
-        case DType::IQ4_XS: return {256, 136};
-        default: return {1, 0};
+        case DType::Q4_0:
+            return {32, 18};
+        case DType::Q4_1:
+            return {32, 20};
+        case DType::Q5_0:
+            return {32, 22};
+        case DType::Q5_1:
+            return {32, 24};
+        case DType::Q8_0:
+            return {32, 34};
+        case DType::Q2_K:
+            return {256, 84};
+        case DType::Q3_K:
+            return {256, 110};
+        case DType::Q4_K:
+            return {256, 144};
+        case DType::Q5_K:
+            return {256, 176};
+        case DType::Q6_K:
+            return {256, 210};
+        case DType::IQ4_NL:
+            return {32, 18};
+        case DType::IQ4_XS:
+            return {256, 136};
+        default:
+            return {1, 0};
     }
 }
 
-__device__ inline uint32_t load16(const uint8_t* p) { return p[0] | static_cast<uint32_t>(p[1]) << 8; }
+__device__ inline uint32_t load16(const uint8_t* p) {
+    return p[0] | static_cast<uint32_t>(p[1]) << 8;
+}
 
 /// Nibble i of 32 stored as 16 low nibbles, then 16 high ones.
 __device__ inline uint32_t nibble32(const uint8_t* quants, int i) {
@@ -68,7 +83,7 @@ __device__ inline uint32_t storedQuant(const uint8_t* block, int k) {
 }
 
 struct ScaleAndMinimum {
-    uint32_t scale, minimum;   ///< 6-bit numbers
+    uint32_t scale, minimum;  ///< 6-bit numbers
 };
 
 /// The 6-bit scale and minimum of group j of 8, packed in 12 bytes (Q4_K, Q5_K).
@@ -77,8 +92,9 @@ __device__ inline ScaleAndMinimum packedScale(const uint8_t* s, int j) {
     return {(s[j + 4] & 15U) | (s[j - 4] >> 6) << 4, (s[j + 4] >> 4) | static_cast<uint32_t>(s[j] >> 6) << 4};
 }
 
-/// The word of scales of 64 columns from column `k` (a multiple of 64) of a stored row: two halves, or a byte a group
-/// (Q4_K and Q5_K: two scales, then two minimums; Q2_K: scale in the low nibble, minimum in the high one).
+/// The word of scales of 64 columns from column `k` (a multiple of 64) of a stored row: two halves, or a byte
+/// a group (Q4_K and Q5_K: two scales, then two minimums; Q2_K: scale in the low nibble, minimum in the high
+/// one).
 template <DType T>
 __device__ inline uint32_t storedScales(const uint8_t* row, int k, int columns) {
     constexpr StoredBlock kBlock = storedBlock(T);

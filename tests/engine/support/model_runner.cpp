@@ -61,7 +61,8 @@ std::vector<float> ModelRunner::step(const std::vector<Piece>& pieces) {
                 blocks.push_back(pools_[g].allocate().value());
             Batch::Group& group = batch.groups[g];
             for (int i = sequence.length; i < sequence.length + count; ++i)
-                group.slots.push_back(blocks[static_cast<size_t>(i / blockTokens)] * blockTokens + i % blockTokens);
+                group.slots.push_back(blocks[static_cast<size_t>(i / blockTokens)] * blockTokens +
+                                      i % blockTokens);
             group.blocks.insert(group.blocks.end(), blocks.begin(), blocks.end());
             group.tableStart.push_back(static_cast<int32_t>(group.blocks.size()));
         }

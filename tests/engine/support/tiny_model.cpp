@@ -35,8 +35,8 @@ class Random {
     uint64_t state_;
 };
 
-/// Where a block keeps its scales, and the deviation that random quants give at scale 1. `offset` (a minimum or
-/// an added value) is the scale times `offsetRatio`, which centres the values.
+/// Where a block keeps its scales, and the deviation that random quants give at scale 1. `offset` (a minimum
+/// or an added value) is the scale times `offsetRatio`, which centres the values.
 struct BlockForm {
     int scaleAt;
     int offsetAt;  ///< -1: none
@@ -88,7 +88,8 @@ std::vector<std::byte> quantisedBytes(DType type, size_t blocks, float deviation
     for (size_t block = 0; block < blocks; ++block) {
         std::byte* at = bytes.data() + block * blockBytes;
         // Scales differ by up to a half from block to block.
-        const float scale = deviation / form.deviation * (1.0F + static_cast<float>(random.next() & 0xFF) / 512.0F);
+        const float scale =
+            deviation / form.deviation * (1.0F + static_cast<float>(random.next() & 0xFF) / 512.0F);
         putHalf(at + form.scaleAt, scale);
         if (form.offsetAt >= 0) putHalf(at + form.offsetAt, scale * form.offsetRatio);
     }
@@ -154,7 +155,8 @@ class TinyWriter {
         const auto block = static_cast<size_t>(kernels::dtypeInfo(shape_.dtype).blockElements);
         const auto bytes = block == 1 ? floatBytes(shape_.dtype, elements, deviation, random_)
                                       : quantisedBytes(shape_.dtype, elements / block, deviation, random_);
-        file_.tensor(name, shape_.dtype, {static_cast<uint64_t>(columns), static_cast<uint64_t>(rows)}, bytes);
+        file_.tensor(name, shape_.dtype, {static_cast<uint64_t>(columns), static_cast<uint64_t>(rows)},
+                     bytes);
     }
 
     void vector(const std::string& name, int size, float mean, float deviation) {
@@ -205,7 +207,9 @@ class TinyWriter {
 
 }  // namespace
 
-std::vector<std::byte> tinyModelFile(const TinyModel& shape) { return TinyWriter(shape).write(); }
+std::vector<std::byte> tinyModelFile(const TinyModel& shape) {
+    return TinyWriter(shape).write();
+}
 
 std::vector<int32_t> tinyIds(int count, int vocabulary, uint64_t seed) {
     Random random(seed);
