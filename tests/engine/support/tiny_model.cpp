@@ -5,110 +5,13 @@
 #include <string_view>
 
 #include "tests/engine/support/gguf_builder.h"
+#include "tests/kernels/support/random_blocks.h"
 
 namespace engine::testing {
 namespace {
 
 using kernels::DType;
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-class Random {
-  public:
-    explicit Random(uint64_t seed) : state_(seed) {}
-    uint64_t next() {
-        uint64_t z = state_ += 0x9E3779B97F4A7C15ULL;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-        return z ^ (z >> 31);
-    }
-    /// Mean 0, deviation 1, bell-shaped: the sum of twelve 16-bit uniforms, exact in a float.
-    float bell() {
-        int64_t sum = 0;
-        for (int i = 0; i < 3; ++i) {
-            const uint64_t bits = next();
-            for (int part = 0; part < 4; ++part) sum += static_cast<int64_t>((bits >> (16 * part)) & 0xFFFF);
-        }
-        return static_cast<float>(sum - 12 * 32768) / 65536.0F;
-    }
-
-  private:
-    uint64_t state_;
-};
-
-/// Where a block keeps its scales, and the deviation that random quants give at scale 1. `offset` (a minimum
-/// or an added value) is the scale times `offsetRatio`, which centres the values.
-struct BlockForm {
-    int scaleAt;
-    int offsetAt;  ///< -1: none
-    float deviation;
-    float offsetRatio;
-};
-
-BlockForm formOf(DType type) {
-    switch (type) {
-        case DType::Q4_0:
-            return {0, -1, 4.6F, 0.0F};
-        case DType::Q4_1:
-            return {0, 2, 4.6F, -7.5F};
-        case DType::Q5_0:
-            return {0, -1, 9.2F, 0.0F};
-        case DType::Q5_1:
-            return {0, 2, 9.2F, -15.5F};
-        case DType::Q8_0:
-            return {0, -1, 74.0F, 0.0F};
-        case DType::Q2_K:
-            return {80, 82, 14.0F, 1.5F};
-        case DType::Q3_K:
-            return {108, -1, 43.0F, 0.0F};
-        case DType::Q4_K:
-            return {0, 2, 258.0F, 7.5F};
-        case DType::Q5_K:
-            return {0, 2, 520.0F, 15.5F};
-        case DType::Q6_K:
-            return {208, -1, 1366.0F, 0.0F};
-        case DType::IQ4_NL:
-            return {0, -1, 70.0F, 0.0F};
-        case DType::IQ4_XS:
-            return {0, -1, 1300.0F, 0.0F};
-        default:
-            return {-1, -1, 1.0F, 0.0F};
-    }
-}
-
-void putHalf(std::byte* to, float value) {
-    const uint16_t half = kernels::floatToHalf(value);
-    std::memcpy(to, &half, sizeof half);
-}
-
-std::vector<std::byte> quantisedBytes(DType type, size_t blocks, float deviation, Random& random) {
-    const auto blockBytes = static_cast<size_t>(kernels::dtypeInfo(type).blockBytes);
-    const BlockForm form = formOf(type);
-    std::vector<std::byte> bytes(blocks * blockBytes);
-    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.next() & 0xFF);
-    for (size_t block = 0; block < blocks; ++block) {
-        std::byte* at = bytes.data() + block * blockBytes;
-        // Scales differ by up to a half from block to block.
-        const float scale =
-            deviation / form.deviation * (1.0F + static_cast<float>(random.next() & 0xFF) / 512.0F);
-        putHalf(at + form.scaleAt, scale);
-        if (form.offsetAt >= 0) putHalf(at + form.offsetAt, scale * form.offsetRatio);
-    }
-    return bytes;
-}
-
-std::vector<std::byte> floatBytes(DType type, size_t count, float deviation, Random& random) {
-    const size_t width = type == DType::F32 ? 4 : 2;
-    std::vector<std::byte> bytes(count * width);
-    for (size_t i = 0; i < count; ++i) {
-        const float value = random.bell() * deviation;
-        uint32_t bits = 0;
-        std::memcpy(&bits, &value, sizeof bits);
-        if (type == DType::F16) bits = kernels::floatToHalf(value);
-        if (type == DType::BF16) bits >>= 16;
-        std::memcpy(bytes.data() + i * width, &bits, width);
-    }
-    return bytes;
-}
+using kernels::testing::Random;
 
 class TinyWriter {
   public:
@@ -152,9 +55,7 @@ class TinyWriter {
 
     void matrix(const std::string& name, int rows, int columns, float deviation) {
         const auto elements = static_cast<size_t>(rows) * static_cast<size_t>(columns);
-        const auto block = static_cast<size_t>(kernels::dtypeInfo(shape_.dtype).blockElements);
-        const auto bytes = block == 1 ? floatBytes(shape_.dtype, elements, deviation, random_)
-                                      : quantisedBytes(shape_.dtype, elements / block, deviation, random_);
+        const auto bytes = kernels::testing::randomElements(shape_.dtype, elements, deviation, random_);
         file_.tensor(name, shape_.dtype, {static_cast<uint64_t>(columns), static_cast<uint64_t>(rows)},
                      bytes);
     }
