@@ -1,0 +1,76 @@
+#pragma once
+
+#include <QHash>
+#include <QObject>
+#include <QString>
+#include <memory>
+
+#include "app/chat/chat_engine.h"
+#include "app/chat/chat_session.h"
+#include "app/models/model_library.h"
+#include "app/settings/settings.h"
+#include "app/store/conversation_store.h"
+
+namespace app {
+
+/// Everything the program has besides its windows, owned in one place. GUI thread.
+class Application : public QObject {
+    Q_OBJECT
+  public:
+    struct Options {
+        QString dataFolder;                  ///< empty: XDG data, "alcove"
+        QString configFolder;                ///< empty: XDG configuration, "alcove"
+        QString model;                       ///< a path to load instead of the one last used
+        QString device;                      ///< "best", "cpu", "cuda"; empty: as the settings say
+        bool otherPrograms = true;           ///< look for models in other programs' folders too
+        std::unique_ptr<ChatEngine> engine;  ///< null: the real one
+    };
+
+    explicit Application(Options options);
+    ~Application() override;
+
+    /// Begins what takes time in the background: looks for models, loads the one to use. Call it once, when
+    /// the window stands.
+    void start();
+
+    ConversationStore& store() { return *store_; }
+    ChatEngine& engine() { return *engine_; }
+    ModelLibrary& models() { return *models_; }
+    Settings& settings() { return *settings_; }
+
+    /// The session of a conversation, made if need be. Owned here; stays while it is answering.
+    ChatSession& session(ConversationId conversation);
+    ChatSession& newSession();
+    /// The view is done with it: it goes when it no longer answers. The reference may dangle afterwards.
+    void release(ChatSession& session);
+    /// Stops its reply and deletes the conversation for good.
+    void removeConversation(ConversationId conversation);
+
+    /// Loads a model with the settings' options and remembers it.
+    void useModel(const QString& path);
+
+    QString dataFolder() const { return dataFolder_; }
+    QString modelsFolder() const;  ///< Alcove's own, where a user may put files
+
+  Q_SIGNALS:
+    void conversationRemoved(qint64 conversation);
+    /// Another start of the program asked for a window (with single instance).
+    void windowRequested();
+
+  private:
+    void loadFirstModel();
+    void dropIfIdle(ConversationId conversation);
+
+    QString dataFolder_;
+    QString wantedModel_;
+    QString wantedDevice_;
+    std::unique_ptr<Settings> settings_;
+    std::unique_ptr<ConversationStore> store_;
+    std::unique_ptr<ChatEngine> engine_;
+    std::unique_ptr<ModelLibrary> models_;
+    QHash<ConversationId, ChatSession*> sessions_;
+    QHash<ConversationId, int> views_;  ///< how many views hold a session
+    bool modelChosen_ = false;
+};
+
+}  // namespace app

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <QList>
+#include <QObject>
+#include <QString>
+
+#include "app/store/conversation.h"
+
+namespace app {
+
+using ReplyId = quint64;  ///< 0: none
+
+/// One message of a prompt. `generated` lets the engine reuse a reply's own ids; leave it empty unless its
+/// hash is the loaded model's.
+struct PromptMessage {
+    Role role = Role::User;
+    QString text;
+    GeneratedIds generated;
+};
+
+struct ReplyRequest {
+    QList<PromptMessage> messages;  ///< a system prompt, if any, first
+    SamplingSettings sampling;
+    int priority = 0;  ///< larger goes first
+};
+
+enum class ModelState { None, Loading, Ready, Failed };
+
+/// How to load a model.
+struct ModelOptions {
+    QString path;
+    QString device = QStringLiteral("best");  ///< "best", "cpu", "cuda"
+    int threads = 0;                          ///< 0: one for each core
+    int contextTokens = 0;                    ///< 0: what the model was made for, as far as memory goes
+    QString kvType = QStringLiteral("f16");   ///< "f16", "q8_0", "q4_0"
+
+    bool operator==(const ModelOptions&) const = default;
+};
+
+/// What is loaded, being loaded or failed to load.
+struct ModelStatus {
+    ModelState state = ModelState::None;
+    QString path;
+    QString name;
+    QString architecture;
+    QString device;          ///< for people, e.g. "cpu: AVX-512 VNNI, 2 threads"
+    double progress = 0;     ///< of loading, 0 to 1
+    QString message;         ///< what was wrong, when Failed
+    int contextLimit = 0;    ///< tokens of one conversation
+    int trainedContext = 0;  ///< tokens the model was made for
+    bool hasChatTemplate = false;
+    quint64 vocabularyHash = 0;
+};
+
+/// What the engine is doing now.
+struct EngineSnapshot {
+    QString device;
+    int running = 0;
+    int waiting = 0;
+    int kvBlocksUsed = 0;
+    int kvBlocksTotal = 0;
+    qint64 kvBytesUsed = 0;
+    qint64 kvBytesTotal = 0;
+    double kvWaste = 0;  ///< share of the rows in used blocks that hold no token, 0 to 1
+    qint64 weightBytes = 0;
+    qint64 peakDeviceBytes = 0;
+    double decodeTokensPerSecond = 0;  ///< of the last second, all replies together
+};
+
+/// Answers conversations with the one model that is loaded. The seam between the application and the engine:
+/// EngineHost is the real one, ScriptedEngine stands in for tests and benchmarks.
+///
+/// Lives on the GUI thread, where all signals come; every call returns at once. A reply's signals come in
+/// the order replyStarted?, promptProgress*, textAppended*, then exactly one of replyFinished and
+/// replyFailed, never from inside submit() or cancel().
+class ChatEngine : public QObject {
+    Q_OBJECT
+  public:
+    using QObject::QObject;
+
+    /// While a model loads, the reply waits for it. With none it fails with what to do.
+    virtual ReplyId submit(const ReplyRequest& request) = 0;
+    /// The reply finishes with Cancelled; unknown or ended ids are ignored.
+    virtual void cancel(ReplyId reply) = 0;
+
+    /// Replaces the model. Replies of the old one finish with Cancelled; their text so far stands.
+    virtual void loadModel(const ModelOptions& options) = 0;
+    virtual void unloadModel() = 0;
+    virtual const ModelStatus& model() const = 0;
+    virtual EngineSnapshot snapshot() const = 0;
+
+    /// Asks how many tokens these messages are; promptCounted brings the answer, later. Returns the ticket.
+    virtual quint64 countTokens(const ReplyRequest& request) = 0;
+
+  Q_SIGNALS:
+    void modelChanged();  ///< any field of model()
+    void snapshotChanged();
+    void replyStarted(quint64 reply, int promptTokens, int cachedTokens);
+    void promptProgress(quint64 reply, int tokensDone, int tokensTotal);
+    /// New text (whole UTF-8) and the ids behind it; either may be empty while the other runs ahead.
+    void textAppended(quint64 reply, const QString& text, const QList<qint32>& ids);
+    void replyFinished(quint64 reply, const app::ReplyStats& stats);
+    void replyFailed(quint64 reply, const QString& message);
+    void promptCounted(quint64 ticket, int tokens);
+};
+
+}  // namespace app

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <QElapsedTimer>
+#include <QTimer>
+#include <functional>
+
+#include "app/chat/chat_engine.h"
+
+namespace app {
+
+/// A ChatEngine that says what it was told to, at a given rate: for tests, benchmarks and pictures. Its ids
+/// are the UTF-8 bytes of its text, one token a byte group of about four.
+class ScriptedEngine final : public ChatEngine {
+    Q_OBJECT
+  public:
+    /// What to answer a request with, or how to fail.
+    struct Script {
+        QString text;
+        QString failure;  ///< not empty: the reply fails with it after `text`
+        EndReason reason = EndReason::Stop;
+    };
+    using Writer = std::function<Script(const ReplyRequest&)>;
+
+    explicit ScriptedEngine(QObject* parent = nullptr);
+
+    void setWriter(Writer writer) { writer_ = std::move(writer); }
+    void setText(const QString& text);
+    void setTokensPerSecond(double rate) { rate_ = rate; }  ///< 0: everything at once
+    /// Paused: replies start but write nothing until this is lifted.
+    void setPaused(bool paused);
+    void setModel(const ModelStatus& status);
+    const QList<ReplyRequest>& requests() const { return requests_; }  ///< all that were submitted
+    int running() const { return static_cast<int>(replies_.size()); }
+
+    ReplyId submit(const ReplyRequest& request) override;
+    void cancel(ReplyId reply) override;
+    void loadModel(const ModelOptions& options) override;
+    void unloadModel() override;
+    const ModelStatus& model() const override { return status_; }
+    EngineSnapshot snapshot() const override;
+    quint64 countTokens(const ReplyRequest& request) override;
+
+  private:
+    struct Reply {
+        ReplyId id = 0;
+        Script script;
+        int promptTokens = 0;
+        qsizetype written = 0;  ///< UTF-16 units
+        int tokens = 0;
+        QElapsedTimer clock;
+        bool started = false;
+    };
+    void tick();
+    void write(Reply& reply, int tokens);
+    void end(qsizetype index, EndReason reason, const QString& failure);
+    int tokensOf(const ReplyRequest& request) const;
+
+    Writer writer_;
+    double rate_ = 0;
+    bool paused_ = false;
+    ModelStatus status_;
+    QList<ReplyRequest> requests_;
+    QList<Reply> replies_;
+    ReplyId nextId_ = 1;
+    quint64 nextTicket_ = 1;
+    QTimer timer_;
+};
+
+}  // namespace app
