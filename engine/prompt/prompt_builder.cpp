@@ -9,6 +9,7 @@ PromptBuilder::PromptBuilder(std::shared_ptr<const Tokenizer> tokenizer,
     : tokenizer_(std::move(tokenizer)), chatTemplate_(std::move(chatTemplate)) {}
 
 Result<std::vector<TokenId>> PromptBuilder::build(const GenerateRequest& request) const {
+    if (!request.promptIds.empty()) return checked(request.promptIds);
     auto ids = request.prompt ? Result<std::vector<TokenId>>(tokenizer_->encode(*request.prompt, true, true))
                               : buildChat(request);
     if (ids && ids->empty()) {
@@ -19,6 +20,14 @@ Result<std::vector<TokenId>> PromptBuilder::build(const GenerateRequest& request
                         "the prompt is empty and the vocabulary has no token to start from; give some text");
         ids->push_back(*start);
     }
+    return ids;
+}
+
+Result<std::vector<TokenId>> PromptBuilder::checked(const std::vector<TokenId>& ids) const {
+    for (const TokenId id : ids)
+        if (id < 0 || id >= tokenizer_->vocabularySize())
+            return fail(ErrorCode::InvalidArgument, "the id {} is not among the {} of the vocabulary", id,
+                        tokenizer_->vocabularySize());
     return ids;
 }
 

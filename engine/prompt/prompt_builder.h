@@ -19,6 +19,7 @@ class PromptBuilder {
     Result<std::vector<TokenId>> build(const GenerateRequest& request) const;
 
   private:
+    Result<std::vector<TokenId>> checked(const std::vector<TokenId>& ids) const;
     Result<std::vector<TokenId>> buildChat(const GenerateRequest& request) const;
     std::vector<TokenId> splice(const std::vector<RenderedPiece>& pieces,
                                 const GenerateRequest& request) const;

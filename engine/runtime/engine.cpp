@@ -266,6 +266,7 @@ void LocalEngine::admit(Command& command) {
     sequence->priority = command.request->priority;
     sequence->tokens = std::move(*ids);
     sequence->promptTokens = prompt;
+    sequence->promptBorder = command.request->promptBorder;
     const int wanted = command.request->maxNewTokens;
     sequence->maxTokens = wanted < 0 ? limits_.maxContext : std::min(limits_.maxContext, prompt + wanted);
     sequence->submitted = command.at;

@@ -37,9 +37,9 @@ struct EngineOptions {
 
 using RequestId = uint64_t;
 
-/// What to answer. Exactly one of `messages`, `prompt` is used: `messages` goes through the model's chat
-/// template (contents are data: no special token is recognised in them), `prompt` is taken as it stands
-/// (special tokens recognised, BOS as the model asks).
+/// What to answer. Exactly one of `promptIds`, `prompt`, `messages` is used, in this order of precedence:
+/// `messages` goes through the model's chat template (contents are data: no special token is recognised in
+/// them), `prompt` is taken as it stands (special tokens recognised, BOS as the model asks).
 struct GenerateRequest {
     nlohmann::ordered_json messages;  ///< [{"role":…, "content":…}, …]
     std::optional<std::string> prompt;
