@@ -38,12 +38,13 @@ class Application : public QObject {
     ModelLibrary& models() { return *models_; }
     Settings& settings() { return *settings_; }
 
-    /// The session of a conversation, made if need be. Owned here; stays while it is answering.
+    /// The session of a conversation for one view, made if need be. Owned here; stays while a view has it or
+    /// it is answering.
     ChatSession& session(ConversationId conversation);
     ChatSession& newSession();
-    /// The view is done with it: it goes when it no longer answers. The reference may dangle afterwards.
+    /// The view is done with it: once for each session() and newSession(). The reference may dangle later.
     void release(ChatSession& session);
-    /// Stops its reply and deletes the conversation for good.
+    /// Says conversationRemoved, so that views let go of its session, then deletes both for good.
     void removeConversation(ConversationId conversation);
 
     /// Loads a model with the settings' options and remembers it.
@@ -58,8 +59,7 @@ class Application : public QObject {
     void windowRequested();
 
   private:
-    void loadFirstModel();
-    void dropIfIdle(ConversationId conversation);
+    void dropIdleSessions();
 
     QString dataFolder_;
     QString wantedModel_;
@@ -70,7 +70,6 @@ class Application : public QObject {
     std::unique_ptr<ModelLibrary> models_;
     QHash<ConversationId, ChatSession*> sessions_;
     QHash<ConversationId, int> views_;  ///< how many views hold a session
-    bool modelChosen_ = false;
 };
 
 }  // namespace app

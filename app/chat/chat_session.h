@@ -90,17 +90,20 @@ class ChatSession : public QObject {
     void notice(const QString& text);
 
   private:
+    bool isReply(ReplyId reply) const { return reply != 0 && reply == request_; }
+    MessageId addQuestion(const QString& text, MessageId parent);
+    void add(Message message);
     void startReply(MessageId question);
-    void submit();
     void showPath(MessageId leaf);
     void finish(MessageState state, const ReplyStats& stats, const QString& error);
-    ReplyRequest request(MessageId last) const;
+    ReplyRequest requestFor(MessageId last) const;
+    void saveConversation();
     void refreshContext();
-    void onCommitted(qint64 message);
-    void onWriteFailed(qint64 message, const QString& text);
-    void onStarted(quint64 reply, int promptTokens);
-    void onText(quint64 reply, const QString& text, const QList<qint32>& ids);
-    void setStored();
+    void onCommitted(MessageId message);
+    void onWriteFailed(MessageId message, const QString& text);
+    void onText(const QString& text, const QList<qint32>& ids);
+    void onFinished(const ReplyStats& stats);
+    void connectEngine();
 
     ConversationStore& store_;
     ChatEngine& engine_;
@@ -108,12 +111,15 @@ class ChatSession : public QObject {
     Conversation conversation_;
     MessageTree tree_;
     bool stored_ = false;
-    MessageId reply_ = 0;       ///< the message being written; 0: none
-    MessageId waitingFor_ = 0;  ///< the reply is submitted when this message is committed; 0: it is
-    ReplyId request_ = 0;       ///< the engine's; 0: not submitted yet
+    MessageId reply_ = 0;     ///< the message being written; 0: none
+    bool committed_ = false;  ///< the reply's row, and the question before it, are on disk
+    ReplyId request_ = 0;     ///< the engine's; 0: not submitted yet
     double promptProgress_ = 1;
     ContextUse context_;
     quint64 countTicket_ = 0;
 };
+
+/// The first line of a text, shortened to a title.
+QString titleFrom(const QString& text);
 
 }  // namespace app

@@ -8,8 +8,8 @@
 
 namespace app {
 
-/// A ChatEngine that says what it was told to, at a given rate: for tests, benchmarks and pictures. Its ids
-/// are the UTF-8 bytes of its text, one token a byte group of about four.
+/// A ChatEngine that says what it was told to, at a given rate: for tests, benchmarks and pictures. A token
+/// is four characters; a reply's ids number its tokens from 1.
 class ScriptedEngine final : public ChatEngine {
     Q_OBJECT
   public:
@@ -49,10 +49,13 @@ class ScriptedEngine final : public ChatEngine {
         int tokens = 0;
         QElapsedTimer clock;
         bool started = false;
+        bool cancelled = false;
     };
     void tick();
-    void write(Reply& reply, int tokens);
-    void end(qsizetype index, EndReason reason, const QString& failure);
+    void advance(ReplyId id);
+    void write(Reply& reply, int upTo);
+    void end(ReplyId id, EndReason reason, const QString& failure);
+    Reply* find(ReplyId id);
     int tokensOf(const ReplyRequest& request) const;
 
     Writer writer_;

@@ -5,6 +5,7 @@
 #include <QString>
 #include <QStringList>
 #include <QThreadPool>
+#include <atomic>
 
 namespace app {
 
@@ -19,7 +20,8 @@ struct ModelFile {
     qint64 parameters = 0;
     int contextLength = 0;  ///< tokens the model was made for
     bool hasChatTemplate = false;
-    QString problem;  ///< why it cannot run, one line; empty: it can
+    bool isCompanion = false;  ///< a projector, adapter or vocabulary; the library does not list these
+    QString problem;           ///< why it cannot run, one line; empty: it can
 
     bool isUsable() const { return problem.isEmpty(); }
     bool operator==(const ModelFile&) const = default;
@@ -67,6 +69,7 @@ class ModelLibrary : public QObject {
     QList<ModelStore> stores_;
     QList<ModelFile> models_;
     bool scanning_ = false;
+    std::atomic<bool> stopping_{false};
     QThreadPool pool_;
 };
 

@@ -90,7 +90,7 @@ struct Message {
     QDateTime created;  ///< UTC, to the millisecond
     GeneratedIds generated;
     ReplyStats stats;
-    QString error;  ///< one line for people, when Failed
+    QString error;  ///< one line for people: why it failed, or what to know about how it ended
 
     bool operator==(const Message&) const = default;
 };

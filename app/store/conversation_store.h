@@ -73,7 +73,7 @@ class ConversationStore : public QObject {
     /// Adds a message below its parent, makes it the active leaf and touches the conversation's `updated`.
     void addMessage(const Message& message);
     /// More of a Streaming reply; on disk within kFlushMillis.
-    void appendToReply(MessageId reply, const QString& text, const QList<qint32>& ids);
+    void appendToReply(MessageId reply, const QString& text, const GeneratedIds& ids);
     /// A reply's last state: everything of `reply` but id, conversation, parent, role, created.
     void finishReply(const Message& reply);
     /// A whole conversation in one transaction, e.g. an import.

@@ -1,0 +1,99 @@
+#include "app/application.h"
+
+#include <QDir>
+#include <QFileInfo>
+#include <QStandardPaths>
+
+#include "app/chat/engine_host.h"
+
+namespace app {
+namespace {
+
+QString folderOr(const QString& given, QStandardPaths::StandardLocation location) {
+    return given.isEmpty() ? QStandardPaths::writableLocation(location) + QStringLiteral("/alcove") : given;
+}
+
+}  // namespace
+
+Application::Application(Options options)
+    : dataFolder_(folderOr(options.dataFolder, QStandardPaths::GenericDataLocation)),
+      wantedModel_(options.model),
+      wantedDevice_(options.device),
+      settings_(
+          std::make_unique<Settings>(folderOr(options.configFolder, QStandardPaths::GenericConfigLocation) +
+                                     QStringLiteral("/alcove.ini"))),
+      store_(std::make_unique<ConversationStore>(dataFolder_ + QStringLiteral("/conversations.db"))),
+      engine_(options.engine ? std::move(options.engine) : std::make_unique<EngineHost>()),
+      models_(std::make_unique<ModelLibrary>(
+          options.otherPrograms ? ModelLibrary::standardStores(dataFolder_)
+                                : QList<ModelStore>{{modelsFolder(), QStringLiteral("Alcove"), {}}})) {
+    connect(engine_.get(), &ChatEngine::replyFinished, this, &Application::dropIdleSessions,
+            Qt::QueuedConnection);
+    connect(engine_.get(), &ChatEngine::replyFailed, this, &Application::dropIdleSessions,
+            Qt::QueuedConnection);
+    connect(models_.get(), &ModelLibrary::scanFinished, this, [this] {
+        if (engine_->model().state == ModelState::None && !models_->defaultModel().isEmpty())
+            useModel(models_->defaultModel());
+    });
+}
+
+Application::~Application() {
+    // Sessions save what their replies came to, so they go while the store stands.
+    qDeleteAll(sessions_);
+}
+
+QString Application::modelsFolder() const {
+    return dataFolder_ + QStringLiteral("/models");
+}
+
+void Application::start() {
+    QDir().mkpath(modelsFolder());
+    models_->scan();
+    const QString last = settings_->modelOptions().path;
+    if (!wantedModel_.isEmpty())
+        useModel(QFileInfo(wantedModel_).absoluteFilePath());
+    else if (!last.isEmpty() && QFileInfo::exists(last))
+        useModel(last);
+}
+
+void Application::useModel(const QString& path) {
+    ModelOptions options = settings_->modelOptions();
+    options.path = path;
+    settings_->setModelOptions(options);
+    if (!wantedDevice_.isEmpty()) options.device = wantedDevice_;
+    engine_->loadModel(options);
+}
+
+ChatSession& Application::session(ConversationId conversation) {
+    ChatSession*& session = sessions_[conversation];
+    if (session == nullptr) session = new ChatSession(conversation, *store_, *engine_, *settings_);
+    ++views_[conversation];
+    return *session;
+}
+
+ChatSession& Application::newSession() {
+    return session(ConversationStore::newId());
+}
+
+void Application::release(ChatSession& session) {
+    --views_[session.conversation().id];
+    QMetaObject::invokeMethod(this, &Application::dropIdleSessions, Qt::QueuedConnection);
+}
+
+void Application::dropIdleSessions() {
+    const QList<ConversationId> ids = sessions_.keys();
+    for (const ConversationId id : ids) {
+        if (views_.value(id) > 0 || sessions_[id]->isBusy()) continue;
+        delete sessions_.take(id);
+        views_.remove(id);
+    }
+}
+
+void Application::removeConversation(ConversationId conversation) {
+    Q_EMIT conversationRemoved(conversation);
+    delete sessions_.take(conversation);
+    views_.remove(conversation);
+    store_->remove(conversation);
+}
+
+}  // namespace app
