@@ -1,0 +1,20 @@
+# `cmake --install build/release --prefix /usr/local`: the programs, the plug-in where they look for it, and what a
+# desktop needs to show Alcove among its applications.
+include(GNUInstallDirs)
+foreach(program alcove alcove-cli)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endforeach()
+if(TARGET alcove_cuda)
+  # kernels/cuda_plugin.cpp looks in ../lib/alcove beside the program, whatever the platform calls its library folder.
+  install(TARGETS alcove_cuda LIBRARY DESTINATION lib/alcove)
+endif()
+if(TARGET alcove)
+  install(FILES packaging/alcove.desktop DESTINATION ${CMAKE_INSTALL_DATADIR}/applications)
+  install(FILES packaging/alcove.metainfo.xml DESTINATION ${CMAKE_INSTALL_DATADIR}/metainfo)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/resources/icons/alcove.svg)
+    install(FILES resources/icons/alcove.svg DESTINATION ${CMAKE_INSTALL_DATADIR}/icons/hicolor/scalable/apps)
+  endif()
+endif()
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

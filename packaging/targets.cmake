@@ -1,0 +1,27 @@
+# Targets that stand for several: what `./dev run` builds, and what clang-tidy must find generated.
+add_custom_target(programs)
+foreach(program alcove alcove-cli alcove_cuda)
+  if(TARGET ${program})
+    add_dependencies(programs ${program})
+  endif()
+endforeach()
+
+# All targets of a folder and of those below it.
+function(alcove_targets_below folder out)
+  get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
+  get_property(subfolders DIRECTORY ${folder} PROPERTY SUBDIRECTORIES)
+  foreach(subfolder ${subfolders})
+    alcove_targets_below(${subfolder} below)
+    list(APPEND targets ${below})
+  endforeach()
+  set(${out} ${targets} PARENT_SCOPE)
+endfunction()
+
+add_custom_target(generated_sources)
+alcove_targets_below(${CMAKE_SOURCE_DIR} targets)
+foreach(target ${targets})
+  get_target_property(automoc ${target} AUTOMOC)
+  if(automoc)
+    add_dependencies(generated_sources ${target}_autogen)
+  endif()
+endforeach()
