@@ -5,6 +5,13 @@
 
 namespace engine {
 
+BlockTable::BlockTable(KvBlockPool& pool, std::vector<int32_t> blocks)
+    : pool_(&pool), blocks_(std::move(blocks)) {
+    while (firstHeld_ < static_cast<int>(blocks_.size()) &&
+           blocks_[static_cast<size_t>(firstHeld_)] == kReleased)
+        ++firstHeld_;
+}
+
 BlockTable::BlockTable(BlockTable&& other) noexcept
     : pool_(other.pool_),
       blocks_(std::exchange(other.blocks_, {})),

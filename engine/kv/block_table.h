@@ -17,6 +17,8 @@ class BlockTable {
     static constexpr int32_t kReleased = -1;
 
     explicit BlockTable(KvBlockPool& pool) : pool_(&pool) {}
+    /// Takes over one reference to each of `blocks` (a matched prefix); leading entries may be kReleased.
+    BlockTable(KvBlockPool& pool, std::vector<int32_t> blocks);
     BlockTable(BlockTable&& other) noexcept;
     BlockTable& operator=(BlockTable&& other) noexcept;
     ~BlockTable() { clear(); }

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
-#include "tests/engine/support/gguf_builder.h"
 #include "tests/kernels/support/random_blocks.h"
 
 namespace engine::testing {
@@ -15,7 +15,8 @@ using kernels::testing::Random;
 
 class TinyWriter {
   public:
-    explicit TinyWriter(const TinyModel& shape) : shape_(shape), random_(shape.seed) {}
+    TinyWriter(const TinyModel& shape, GgufBuilder begun)
+        : shape_(shape), random_(shape.seed), file_(std::move(begun)) {}
 
     std::vector<std::byte> write() {
         metadata();
@@ -108,8 +109,8 @@ class TinyWriter {
 
 }  // namespace
 
-std::vector<std::byte> tinyModelFile(const TinyModel& shape) {
-    return TinyWriter(shape).write();
+std::vector<std::byte> tinyModelFile(const TinyModel& shape, GgufBuilder begun) {
+    return TinyWriter(shape, std::move(begun)).write();
 }
 
 std::vector<int32_t> tinyIds(int count, int vocabulary, uint64_t seed) {

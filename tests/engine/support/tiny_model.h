@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/dtype.h"
+#include "tests/engine/support/gguf_builder.h"
 
 namespace engine::testing {
 
@@ -32,8 +33,8 @@ struct TinyModel {
     uint64_t seed = 1;
 };
 
-/// A whole GGUF file (no tokenizer).
-std::vector<std::byte> tinyModelFile(const TinyModel& shape);
+/// A whole GGUF file: what `begun` already holds (a tokenizer, say), then the model.
+std::vector<std::byte> tinyModelFile(const TinyModel& shape, GgufBuilder begun = {});
 
 /// `count` ids below `vocabulary`, the same on every machine.
 std::vector<int32_t> tinyIds(int count, int vocabulary, uint64_t seed);
