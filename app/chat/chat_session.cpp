@@ -22,10 +22,9 @@ QString titleFrom(const QString& text) {
         while (title.startsWith('#')) title = title.mid(1).trimmed();
         if (title.isEmpty()) continue;
         if (title.size() <= kTitleLength) return title;
-        title.truncate(kTitleLength - 1);
+        const qsizetype space = title.lastIndexOf(' ', kTitleLength - 1);
+        title.truncate(space > kTitleLength / 2 ? space : kTitleLength - 1);
         if (title.back().isHighSurrogate()) title.chop(1);
-        const qsizetype space = title.lastIndexOf(' ');
-        if (space > kTitleLength / 2) title.truncate(space);
         return title + QChar(0x2026);
     }
     return {};
