@@ -55,7 +55,7 @@ class Application : public QObject {
 
   Q_SIGNALS:
     void conversationRemoved(qint64 conversation);
-    /// Another start of the program asked for a window (with single instance).
+    /// Some view asked for another window.
     void windowRequested();
 
   private:
