@@ -1,0 +1,437 @@
+#include <algorithm>
+#include <functional>
+
+#include "engine/prompt/jinja/access.h"
+#include "engine/prompt/jinja/arguments.h"
+#include "engine/prompt/jinja/attribute_path.h"
+#include "engine/prompt/jinja/dict.h"
+#include "engine/prompt/jinja/filter_tables.h"
+#include "engine/prompt/jinja/object.h"
+#include "engine/prompt/jinja/operators.h"
+#include "engine/prompt/jinja/printing.h"
+#include "engine/prompt/jinja/runtime.h"
+#include "engine/prompt/jinja/tests.h"
+#include "engine/prompt/jinja/text_operations.h"
+
+namespace engine::jinja {
+namespace {
+
+/// Items with the keys they are sorted by.
+struct Keyed {
+    std::vector<Value> keys;
+    Value item;
+};
+
+bool keysLess(const std::vector<Value>& a, const std::vector<Value>& b) {
+    for (size_t i = 0; i < a.size(); ++i)
+        if (!equals(a[i], b[i])) return less(a[i], b[i]);
+    return false;
+}
+
+void sortKeyed(Runtime& runtime, std::vector<Keyed>& items, bool reverse) {
+    // Python keeps equal items in order when it reverses, too.
+    const auto before = [&](const Keyed& a, const Keyed& b) {
+        runtime.budget().step();
+        return reverse ? keysLess(b.keys, a.keys) : keysLess(a.keys, b.keys);
+    };
+    // A comparison may throw, which a merge sort survives.
+    std::stable_sort(items.begin(), items.end(), before);
+}
+
+std::vector<Value> itemsOf(std::vector<Keyed> keyed) {
+    std::vector<Value> out;
+    out.reserve(keyed.size());
+    for (Keyed& entry : keyed) out.push_back(std::move(entry.item));
+    return out;
+}
+
+Value sort(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters parameters("sort", std::move(given), {"reverse", "case_sensitive", "attribute"});
+    const bool foldsCase = !parameters.flag(1);
+    std::vector<AttributePath> paths;
+    const Value attribute = parameters.valueOr(2, Value());
+    if (attribute.isString()) {
+        const Text comma(",", Origin::Template);
+        for (Text& part : split(attribute.text(), &comma, -1))
+            paths.emplace_back(Value::string(std::move(part)), std::nullopt, foldsCase);
+    } else {
+        paths.emplace_back(attribute, std::nullopt, foldsCase);
+    }
+    std::vector<Keyed> keyed;
+    for (Value& item : toVector(runtime, subject)) {
+        Keyed entry;
+        for (const AttributePath& path : paths) entry.keys.push_back(path.of(runtime, item));
+        entry.item = std::move(item);
+        keyed.push_back(std::move(entry));
+    }
+    sortKeyed(runtime, keyed, parameters.flag(0));
+    return Value::list(itemsOf(std::move(keyed)));
+}
+
+Value dictSort(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters parameters("dictsort", std::move(given), {"case_sensitive", "by", "reverse"});
+    const std::string by = parameters.text(1, "key").bytes();
+    if (by != "key" && by != "value") raise("You can only sort by either \"key\" or \"value\"");
+    requireDefined(subject);
+    if (!subject.isDict()) raise("dictsort: '{}' object has no items", typeName(subject));
+    const AttributePath path(Value::integer(by == "key" ? 0 : 1), std::nullopt, !parameters.flag(0));
+    std::vector<Keyed> keyed;
+    for (const auto& [key, value] : subject.asDict().entries()) {
+        Value pair = Value::tuple({key, value});
+        keyed.push_back({{path.of(runtime, pair)}, std::move(pair)});
+    }
+    runtime.budget().items(keyed.size());
+    sortKeyed(runtime, keyed, parameters.flag(2));
+    return Value::list(itemsOf(std::move(keyed)));
+}
+
+Value groupBy(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters parameters("groupby", std::move(given), {"attribute", "default", "case_sensitive"}, 1);
+    const bool foldsCase = !parameters.flag(2);
+    const auto fallback = parameters.given(1) ? std::optional<Value>(parameters[1]) : std::nullopt;
+    const AttributePath path(parameters[0], fallback, foldsCase);
+    const AttributePath shown(parameters[0], fallback, false);
+    std::vector<Keyed> keyed;
+    for (Value& item : toVector(runtime, subject)) keyed.push_back({{path.of(runtime, item)}, item});
+    sortKeyed(runtime, keyed, false);
+    std::vector<Value> groups;
+    for (size_t begin = 0, end = 0; begin < keyed.size(); begin = end) {
+        std::vector<Value> items;
+        for (end = begin; end < keyed.size() && equals(keyed[end].keys[0], keyed[begin].keys[0]); ++end)
+            items.push_back(keyed[end].item);
+        Value key = shown.of(runtime, items.front());
+        groups.push_back(makeGroup(std::move(key), Value::list(std::move(items))));
+    }
+    return Value::list(std::move(groups));
+}
+
+Value unique(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters parameters("unique", std::move(given), {"case_sensitive", "attribute"});
+    const AttributePath path(parameters.valueOr(1, Value()), std::nullopt, !parameters.flag(0));
+    struct State {
+        std::unique_ptr<Iterator> source;
+        Dict seen;
+    };
+    const auto state = std::make_shared<State>();
+    return generator(
+        [&runtime, subject, path, state](Value& item) {
+            if (state->source == nullptr) state->source = iterate(runtime, subject);
+            while (state->source->next(item)) {
+                Value key = path.of(runtime, item);
+                requireHashable(key);
+                if (!key.isString()) runtime.budget().step(state->seen.size() / 8);
+                if (state->seen.find(key) != nullptr) continue;
+                state->seen.set(std::move(key), Value());
+                return true;
+            }
+            return false;
+        },
+        subject.extent());
+}
+
+template <bool Largest>
+Value extreme(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters parameters("min or max", std::move(given), {"case_sensitive", "attribute"});
+    const AttributePath path(parameters.valueOr(1, Value()), std::nullopt, !parameters.flag(0));
+    std::optional<Value> best, bestKey;
+    const auto source = iterate(runtime, subject);
+    for (Value item; source->next(item);) {
+        runtime.budget().step();
+        Value key = path.of(runtime, item);
+        if (bestKey && !(Largest ? less(*bestKey, key) : less(key, *bestKey))) continue;
+        best = item;
+        bestKey = std::move(key);
+    }
+    return best ? *best : Value::undefined("No aggregated item, sequence was empty.");
+}
+
+Value sum(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters parameters("sum", std::move(given), {"attribute", "start"});
+    Value total = parameters.valueOr(1, Value::integer(0));
+    if (total.isString()) raise("sum() can't sum strings [use ''.join(seq) instead]");
+    const AttributePath path(parameters.valueOr(0, Value()), std::nullopt, false);
+    const auto source = iterate(runtime, subject);
+    for (Value item; source->next(item);) {
+        runtime.budget().step();
+        total = arithmetic(runtime, total, Arithmetic::Add, path.of(runtime, item));
+    }
+    return total;
+}
+
+Value join(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters parameters("join", std::move(given), {"d", "attribute"});
+    const AttributePath path(parameters.valueOr(1, Value()), std::nullopt, false);
+    const Text separator = parameters.has(0) ? toText(parameters[0]) : Text();
+    std::vector<Text> parts;
+    size_t size = 0;
+    const auto source = iterate(runtime, subject);
+    for (Value item; source->next(item);) {
+        runtime.budget().items(1);
+        parts.push_back(toText(path.of(runtime, item)));
+        size += parts.back().size() + separator.size();
+        if (size > kMaxText) runtime.budget().text(size);
+    }
+    runtime.budget().text(size);
+    return Value::string(joined(parts, separator));
+}
+
+Value first(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters none("first", std::move(given), {});
+    Value item;
+    return iterate(runtime, subject)->next(item) ? item
+                                                 : Value::undefined("No first item, sequence was empty.");
+}
+
+/// Python's reversed(): nothing for what has no order from behind.
+std::optional<std::vector<Value>> reversedItems(Runtime& runtime, const Value& subject) {
+    const bool known = subject.isString() || subject.isSequence() || subject.isDict() ||
+                       subject.objectAs<DictView>() != nullptr || subject.objectAs<RangeObject>() != nullptr;
+    if (!known) return std::nullopt;
+    auto items = toVector(runtime, subject);
+    std::reverse(items.begin(), items.end());
+    return items;
+}
+
+Value last(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters none("last", std::move(given), {});
+    requireDefined(subject);
+    const auto items = reversedItems(runtime, subject);
+    if (!items) raise("'{}' object is not reversible", typeName(subject));
+    return items->empty() ? Value::undefined("No last item, sequence was empty.") : items->front();
+}
+
+Value reverse(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters none("reverse", std::move(given), {});
+    if (subject.isString()) return getSlice(runtime, subject, Value(), Value(), Value::integer(-1));
+    if (auto items = reversedItems(runtime, subject)) {
+        const auto source = std::make_shared<std::unique_ptr<Iterator>>(iterateVector(*std::move(items)));
+        return generator([source](Value& item) { return (*source)->next(item); }, subject.extent(),
+                         "list_reverseiterator");
+    }
+    if (tryIterate(runtime, subject) == nullptr) raise("argument must be iterable");
+    auto items = toVector(runtime, subject);
+    std::reverse(items.begin(), items.end());
+    return Value::list(std::move(items));
+}
+
+Value list(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters none("list", std::move(given), {});
+    return Value::list(toVector(runtime, subject));
+}
+
+Value length(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters none("length", std::move(given), {});
+    runtime.budget().step(subject.isString() ? subject.text().size() / 64 : 0);
+    const auto count = lengthOf(subject);
+    if (!count) raise("object of type '{}' has no len()", typeName(subject));
+    return Value::integer(static_cast<Integer>(*count));
+}
+
+Value items(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters none("items", std::move(given), {});
+    const auto source = std::make_shared<std::unique_ptr<Iterator>>();
+    return generator(
+        [&runtime, subject, source](Value& item) {
+            if (subject.isUndefined()) return false;
+            if (!subject.isDict()) raise("Can only get item pairs from a mapping.");
+            if (*source == nullptr) *source = DictView(subject, DictView::Part::Items).iterate(runtime);
+            return (*source)->next(item);
+        },
+        subject.extent());
+}
+
+/// What map applies to each item.
+std::function<Value(const Value&)> mapping(Runtime& runtime, const Arguments& given) {
+    if (given.positional.empty() && !given.named.empty()) {
+        Value attribute;
+        std::optional<Value> fallback;
+        bool hasAttribute = false;
+        for (const auto& [name, value] : given.named) {
+            if (name == "attribute") {
+                attribute = value;
+                hasAttribute = true;
+            } else if (name == "default") {
+                if (!value.isNone()) fallback = value;
+            } else {
+                raise("Unexpected keyword argument '{}'", name);
+            }
+        }
+        if (!hasAttribute) raise("map requires a filter argument");
+        const AttributePath path(attribute, fallback, false);
+        return [&runtime, path](const Value& item) { return path.of(runtime, item); };
+    }
+    if (given.positional.empty()) raise("map requires a filter argument");
+    const Value& name = given.positional[0];
+    const FilterFunction filter = name.isString() ? findFilter(name.bytes()) : nullptr;
+    if (filter == nullptr) raise("No filter named {}.", reprBytes(name));
+    Arguments rest{{given.positional.begin() + 1, given.positional.end()}, given.named};
+    return [&runtime, filter, rest](const Value& item) { return filter(runtime, item, rest); };
+}
+
+/// Extent of a generator over `subject` that also keeps its arguments.
+Extent heldBy(const Value& subject, const Arguments& given) {
+    Extent held = subject.extent();
+    for (const Value& argument : given.positional) held.depth = std::max(held.depth, argument.extent().depth);
+    for (const auto& named : given.named) held.depth = std::max(held.depth, named.second.extent().depth);
+    return held;
+}
+
+Value map(Runtime& runtime, const Value& subject, Arguments given) {
+    struct State {
+        std::unique_ptr<Iterator> source;
+        std::function<Value(const Value&)> apply;
+    };
+    const auto state = std::make_shared<State>();
+    const Extent held = heldBy(subject, given);
+    return generator(
+        [&runtime, subject, given = std::move(given), state](Value& item) {
+            if (!truth(subject)) return false;
+            if (state->source == nullptr) {
+                state->apply = mapping(runtime, given);
+                state->source = iterate(runtime, subject);
+            }
+            Value next;
+            if (!state->source->next(next)) return false;
+            item = state->apply(next);
+            return true;
+        },
+        held);
+}
+
+/// What select and its like ask of each item.
+std::function<bool(const Value&)> selection(Runtime& runtime, const Arguments& given, bool byAttribute) {
+    const size_t offset = byAttribute ? 1 : 0;
+    std::optional<AttributePath> path;
+    if (byAttribute) {
+        if (given.positional.empty()) raise("Missing parameter for attribute name");
+        path.emplace(given.positional[0], std::nullopt, false);
+    }
+    const auto subjectOf = [&runtime, path](const Value& item) {
+        return path ? path->of(runtime, item) : item;
+    };
+    if (given.positional.size() <= offset)
+        return [subjectOf](const Value& item) { return truth(subjectOf(item)); };
+    const Value& name = given.positional[offset];
+    const TestFunction test = name.isString() ? findTest(name.bytes()) : nullptr;
+    if (test == nullptr) raise("No test named {}.", reprBytes(name));
+    Arguments rest{{given.positional.begin() + static_cast<ptrdiff_t>(offset) + 1, given.positional.end()},
+                   given.named};
+    return
+        [&runtime, subjectOf, test, rest](const Value& item) { return test(runtime, subjectOf(item), rest); };
+}
+
+template <bool Keeps, bool ByAttribute>
+Value select(Runtime& runtime, const Value& subject, Arguments given) {
+    struct State {
+        std::unique_ptr<Iterator> source;
+        std::function<bool(const Value&)> passes;
+    };
+    const auto state = std::make_shared<State>();
+    const Extent held = heldBy(subject, given);
+    return generator(
+        [&runtime, subject, given = std::move(given), state](Value& item) {
+            if (!truth(subject)) return false;
+            if (state->source == nullptr) {
+                state->passes = selection(runtime, given, ByAttribute);
+                state->source = iterate(runtime, subject);
+            }
+            while (state->source->next(item)) {
+                runtime.budget().step();
+                if (state->passes(item) == Keeps) return true;
+            }
+            return false;
+        },
+        held);
+}
+
+/// Lists computed when the first is asked for.
+Value listsOf(const Value& subject, std::function<std::vector<Value>()> make) {
+    const auto source = std::make_shared<std::unique_ptr<Iterator>>();
+    return generator(
+        [source, make = std::move(make)](Value& item) {
+            if (*source == nullptr) *source = iterateVector(make());
+            return (*source)->next(item);
+        },
+        subject.extent());
+}
+
+Value batch(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters parameters("batch", std::move(given), {"linecount", "fill_with"}, 1);
+    return listsOf(subject, [&runtime, subject, parameters] {
+        const Integer count = parameters.integer(0, 0);
+        std::vector<Value> out, line;
+        for (Value& item : toVector(runtime, subject)) {
+            if (static_cast<Integer>(line.size()) == count)
+                out.push_back(Value::list(std::exchange(line, {})));
+            line.push_back(std::move(item));
+        }
+        if (line.empty()) return out;
+        if (parameters.given(1) && static_cast<Integer>(line.size()) < count) {
+            runtime.budget().items(static_cast<size_t>(std::min<Integer>(count, Integer(kMaxItems) + 1)));
+            line.resize(static_cast<size_t>(count), parameters[1]);
+        }
+        out.push_back(Value::list(std::move(line)));
+        return out;
+    });
+}
+
+Value slice(Runtime& runtime, const Value& subject, Arguments given) {
+    const Parameters parameters("slice", std::move(given), {"slices", "fill_with"}, 1);
+    return listsOf(subject, [&runtime, subject, parameters] {
+        const auto all = toVector(runtime, subject);
+        const Integer slices = parameters.integer(0, 0);
+        if (slices == 0) raise("integer division or modulo by zero");
+        std::vector<Value> out;
+        if (slices < 0) return out;
+        runtime.budget().items(static_cast<size_t>(std::min<Integer>(slices, Integer(kMaxItems) + 1)));
+        const auto count = static_cast<size_t>(slices), each = all.size() / count,
+                   longer = all.size() % count;
+        for (size_t i = 0, begin = 0; i < count; ++i) {
+            const size_t end = begin + each + (i < longer ? 1 : 0);
+            std::vector<Value> part(all.begin() + static_cast<ptrdiff_t>(begin),
+                                    all.begin() + static_cast<ptrdiff_t>(end));
+            if (parameters.given(1) && i >= longer) part.push_back(parameters[1]);
+            out.push_back(Value::list(std::move(part)));
+            begin = end;
+        }
+        return out;
+    });
+}
+
+Value refuseRandom(Runtime&, const Value&, Arguments) {
+    raise("the filter 'random' is not supported: the same conversation must give the same prompt");
+}
+
+constexpr NamedFilter kFilters[] = {
+    {"batch", batch},
+    {"count", length},
+    {"dictsort", dictSort},
+    {"first", first},
+    {"groupby", groupBy},
+    {"items", items},
+    {"join", join},
+    {"last", last},
+    {"length", length},
+    {"list", list},
+    {"map", map},
+    {"max", extreme<true>},
+    {"min", extreme<false>},
+    {"random", refuseRandom},
+    {"reject", select<false, false>},
+    {"rejectattr", select<false, true>},
+    {"reverse", reverse},
+    {"select", select<true, false>},
+    {"selectattr", select<true, true>},
+    {"slice", slice},
+    {"sort", sort},
+    {"sum", sum},
+    {"unique", unique},
+};
+
+}  // namespace
+
+std::span<const NamedFilter> sequenceFilters() {
+    return kFilters;
+}
+
+}  // namespace engine::jinja
