@@ -39,6 +39,9 @@ struct TokenizerTraits {
 /// Encoding never fails: every UTF-8 text round-trips byte for byte through `decode(encode(text, false,
 /// false))`, and bytes that are not UTF-8 are encoded as they are where the vocabulary can (byte-level BPE)
 /// and as U+FFFD where it cannot (SentencePiece). Near linear in the text's length, whatever the text.
+/// Two things a vocabulary itself may lack, and then ids follow the tokenizer that made it: a token for some
+/// control byte (SmolLM2 has none for 0x02; it is left out), and any way to write U+2581, which SentencePiece
+/// spells a space with (it comes back as a space).
 class Tokenizer {
   public:
     /// Reads `tokenizer.ggml.*`. Copies what it needs: the file may be closed afterwards. Fails: NotFound (no
