@@ -13,7 +13,7 @@ kernels::SamplingRow samplingRow(const SamplingParams& params, std::span<const T
                                   : std::min(tokens.size(), static_cast<size_t>(params.penaltyWindow));
         penalised.assign(tokens.end() - static_cast<std::ptrdiff_t>(window), tokens.end());
         std::ranges::sort(penalised);
-        penalised.erase(std::ranges::unique(penalised).begin(), penalised.end());
+        penalised.erase(std::unique(penalised.begin(), penalised.end()), penalised.end());
     }
     kernels::SamplingRow row;
     row.temperature = params.temperature;
