@@ -157,6 +157,10 @@ void Theme::apply() {
         sheet.replace(QLatin1Char('@') + name + QLatin1Char(';'), colors_[i].name() + QLatin1Char(';'));
         sheet.replace(QLatin1Char('@') + name + QLatin1Char(' '), colors_[i].name() + QLatin1Char(' '));
     }
+    const QString folder = dark ? QStringLiteral(":/theme/dark-") : QStringLiteral(":/theme/light-");
+    sheet.replace(QStringLiteral("@iconDown"), folder + QStringLiteral("down.svg"));
+    sheet.replace(QStringLiteral("@iconUp"), folder + QStringLiteral("up.svg"));
+    sheet.replace(QStringLiteral("@iconCheck"), folder + QStringLiteral("check.svg"));
     sheet.replace(QStringLiteral("@bodySize"), QString::number(bodyFont_.pixelSize()) + QStringLiteral("px"));
     sheet.replace(QStringLiteral("@labelSize"),
                   QString::number(labelFont_.pixelSize()) + QStringLiteral("px"));
