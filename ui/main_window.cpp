@@ -289,7 +289,7 @@ void MainWindow::leaveSession() {
     app_.release(left);
 }
 
-void MainWindow::show(app::ChatSession& session) {
+void MainWindow::showSession(app::ChatSession& session) {
     leaveSession();
     session_ = &session;
     connect(&session, &app::ChatSession::busyChanged, this, [this] {
@@ -316,11 +316,11 @@ void MainWindow::newChat() {
         composer_->setFocus();
         return;
     }
-    show(app_.newSession());
+    showSession(app_.newSession());
 }
 
 void MainWindow::openConversation(app::ConversationId id, app::MessageId message) {
-    if (session_ == nullptr || session_->conversation().id != id) show(app_.session(id));
+    if (session_ == nullptr || session_->conversation().id != id) showSession(app_.session(id));
     if (message == 0) return;
     session_->reveal(message);
     view_->scrollToMessage(session_->indexOf(message));
@@ -331,7 +331,7 @@ void MainWindow::deleteConversation(app::ConversationId id) {
     const bool open = session_ != nullptr && session_->conversation().id == id;
     if (open) {
         session_->stop();
-        show(app_.newSession());
+        showSession(app_.newSession());
     }
     // The toast before lapses first: its deletion is final before this one is offered back.
     toast_->say(

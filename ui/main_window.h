@@ -60,7 +60,7 @@ class MainWindow : public QMainWindow {
     void connectParts();
     void applySettings();
     void restyle();
-    void show(app::ChatSession& session);
+    void showSession(app::ChatSession& session);
     void leaveSession();
     void refresh();         // title, busy state, what stands in the middle
     void refreshWaiting();  // what a reply without text waits for
