@@ -25,7 +25,10 @@ constexpr const char* kCorpus =
     "should know about this. first, what is the name of the thing? then, how does it work for all of them? "
     "last, which one would you like to have when the day is over? a short question and a long answer make "
     "a good chat. please write a small program that reads a file and counts the words in it, one line at "
-    "a time. thank you, that was very helpful. can you also explain why the sky is blue and water is wet?";
+    "a time. thank you, that was very helpful. can you also explain why the sky is blue and water is wet? "
+    "imagine yesterday morning: children played outside, mother brought fresh bread, nobody worried about "
+    "tomorrow. numbers between twenty and hundred, colours like yellow, green or purple, animals such as "
+    "elephants, rabbits, dolphins. every kitchen needs knives, spoons, plates, salt, pepper, butter, sugar.";
 
 /// The printable spelling of a byte in byte-level BPE (GPT-2), as UTF-8.
 std::string spelling(int byte) {
