@@ -1,0 +1,315 @@
+#include "app/chat/engine_host.h"
+
+#include <QFile>
+#include <QSignalSpy>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include "app/chat/chat_session.h"
+#include "app/settings/settings.h"
+#include "tests/engine/support/tiny_chat_model.h"
+
+using namespace app;
+
+namespace {
+
+ModelOptions optionsFor(const engine::testing::TinyChatModel& model, int contextTokens = 512) {
+    ModelOptions options;
+    options.path = QString::fromStdString(model.path().string());
+    options.device = "cpu";
+    options.threads = 1;
+    options.contextTokens = contextTokens;
+    return options;
+}
+
+ReplyRequest requestFor(const QString& text, int maxNewTokens, quint64 seed = 1) {
+    ReplyRequest request;
+    request.messages = {{Role::User, text, {}}};
+    request.sampling.temperature = 1;
+    request.sampling.seed = seed;
+    request.sampling.maxNewTokens = maxNewTokens;
+    return request;
+}
+
+/// Slow enough that the GUI thread can look on while it writes.
+engine::testing::TinyModel slowShape() {
+    engine::testing::TinyModel shape = engine::testing::tinyChatShape();
+    shape.layers = 6;
+    shape.embedding = 256;
+    shape.feedForward = 512;
+    shape.heads = 4;
+    shape.headDim = 64;
+    return shape;
+}
+
+/// Everything a host says about one reply.
+struct Listener {
+    explicit Listener(EngineHost& host) {
+        QObject::connect(&host, &ChatEngine::replyStarted, &context, [this](ReplyId reply, int prompt, int) {
+            order[reply] += 's';
+            promptTokens[reply] = prompt;
+        });
+        QObject::connect(&host, &ChatEngine::textAppended, &context,
+                         [this](ReplyId reply, const QString& text, const QList<qint32>& ids) {
+                             order[reply] += 't';
+                             texts[reply] += text;
+                             allIds[reply] += ids;
+                         });
+        QObject::connect(&host, &ChatEngine::replyFinished, &context,
+                         [this](ReplyId reply, const ReplyStats& end) {
+                             order[reply] += 'f';
+                             stats[reply] = end;
+                         });
+        QObject::connect(&host, &ChatEngine::replyFailed, &context,
+                         [this](ReplyId reply, const QString& message) {
+                             order[reply] += 'x';
+                             failures[reply] = message;
+                         });
+    }
+    bool ended(ReplyId reply) const { return order[reply].endsWith('f') || order[reply].endsWith('x'); }
+
+    QObject context;
+    QHash<ReplyId, QString> order, texts, failures;
+    QHash<ReplyId, int> promptTokens;
+    QHash<ReplyId, QList<qint32>> allIds;
+    QHash<ReplyId, ReplyStats> stats;
+};
+
+}  // namespace
+
+class EngineHostTest : public QObject {
+    Q_OBJECT
+    engine::testing::TinyChatModel tiny_{slowShape()};
+    std::unique_ptr<EngineHost> host_;
+    std::unique_ptr<Listener> heard_;
+
+    void load() {
+        host_->loadModel(optionsFor(tiny_));
+        QTRY_COMPARE_WITH_TIMEOUT(host_->model().state, ModelState::Ready, 30000);
+    }
+
+  private Q_SLOTS:
+    void init() {
+        host_ = std::make_unique<EngineHost>();
+        heard_ = std::make_unique<Listener>(*host_);
+    }
+    void cleanup() {
+        heard_.reset();
+        host_.reset();
+    }
+
+    void loadsInTheBackgroundAndSaysWhatItIs() {
+        QSignalSpy changed(host_.get(), &ChatEngine::modelChanged);
+        host_->loadModel(optionsFor(tiny_));
+        QCOMPARE(host_->model().state, ModelState::Loading);
+        QTRY_COMPARE_WITH_TIMEOUT(host_->model().state, ModelState::Ready, 30000);
+        QVERIFY(changed.size() >= 2);
+        QCOMPARE(host_->model().name, QString("Tiny Chat"));
+        QCOMPARE(host_->model().architecture, QString("llama"));
+        QCOMPARE(host_->model().contextLimit, 512);
+        QVERIFY(host_->model().hasChatTemplate);
+        QVERIFY(host_->model().vocabularyHash != 0);
+        QVERIFY(host_->model().device.contains("cpu", Qt::CaseInsensitive));
+        QVERIFY(host_->snapshot().kvBlocksTotal > 0);
+    }
+
+    void answersWithTextIdsAndStats() {
+        load();
+        const ReplyId reply = host_->submit(requestFor("What is the answer?", 40));
+        QVERIFY(heard_->order.isEmpty());  // never from inside submit()
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(reply), 30000);
+        QVERIFY(heard_->failures.isEmpty());
+        QVERIFY2(heard_->order[reply].startsWith('s'), qPrintable(heard_->order[reply]));
+        QCOMPARE(heard_->order[reply].count('f'), 1);
+        const ReplyStats& stats = heard_->stats[reply];
+        QCOMPARE(stats.newTokens, static_cast<int>(heard_->allIds[reply].size()));
+        QVERIFY(stats.newTokens > 0 && stats.newTokens <= 40);
+        QCOMPARE(stats.promptTokens, heard_->promptTokens[reply]);
+        QCOMPARE(stats.model, QString("Tiny Chat"));
+        QVERIFY(stats.ttftMillis > 0);
+    }
+
+    void theSameSeedGivesTheSameTextWithOthersRunning() {
+        load();
+        const ReplyId alone = host_->submit(requestFor("Tell me a story.", 60, 9));
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(alone), 30000);
+        const ReplyId other = host_->submit(requestFor("Why is the sky blue?", 60, 4));
+        const ReplyId again = host_->submit(requestFor("Tell me a story.", 60, 9));
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(other) && heard_->ended(again), 30000);
+        QCOMPARE(heard_->allIds[again], heard_->allIds[alone]);
+        QCOMPARE(heard_->texts[again], heard_->texts[alone]);
+        QVERIFY(heard_->allIds[other] != heard_->allIds[alone]);
+    }
+
+    void theWindowIsBotheredOnceForMuchText() {
+        load();
+        ReplyRequest request = requestFor("Go on.", 200);
+        const ReplyId reply = host_->submit(request);
+        // The GUI thread sleeps while the engine writes: one notice is waiting for it, not two hundred.
+        for (int waited = 0; waited < 2000 && host_->snapshot().running + host_->snapshot().waiting == 0;
+             waited += 5)
+            QThread::msleep(5);
+        for (int waited = 0; waited < 30000 && host_->snapshot().running > 0; waited += 5) QThread::msleep(5);
+        QCOMPARE(host_->drains(), 0);
+        QTRY_VERIFY(heard_->ended(reply));
+        QVERIFY(heard_->stats[reply].newTokens > 1);
+        QCOMPARE(host_->drains(), 1);
+        QCOMPARE(heard_->order[reply], QString("stf"));
+    }
+
+    void cancellingEndsTheReplyAndTheNextOneWorks() {
+        load();
+        const ReplyId reply = host_->submit(requestFor("Never stop.", -1));
+        QTRY_VERIFY_WITH_TIMEOUT(!heard_->allIds[reply].isEmpty(), 30000);
+        if (!heard_->ended(reply)) host_->cancel(reply);
+        QTRY_VERIFY(heard_->ended(reply));
+        host_->cancel(reply);
+        host_->cancel(12345);
+        const ReplyId next = host_->submit(requestFor("Again.", 5));
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(next), 30000);
+        QCOMPARE(heard_->order[reply].count('f'), 1);
+        QTRY_COMPARE(host_->snapshot().running, 0);
+        QCOMPARE(host_->snapshot().kvBlocksUsed, 0);
+    }
+
+    void aReplyWaitsForTheModelThatIsLoading() {
+        host_->loadModel(optionsFor(tiny_));
+        const ReplyId reply = host_->submit(requestFor("Hello.", 5));
+        const ReplyId dropped = host_->submit(requestFor("Never mind.", 5));
+        host_->cancel(dropped);
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(reply) && heard_->ended(dropped), 30000);
+        QCOMPARE(heard_->order[dropped], QString("f"));
+        QCOMPARE(heard_->stats[dropped].reason, EndReason::Cancelled);
+        QVERIFY(heard_->stats[reply].newTokens > 0);
+    }
+
+    void withNoModelAReplyFailsAndSaysWhatToDo() {
+        const ReplyId reply = host_->submit(requestFor("Hello.", 5));
+        QTRY_VERIFY(heard_->ended(reply));
+        QVERIFY(heard_->failures[reply].contains("Choose"));
+    }
+
+    void aDamagedModelIsAMessageAndTheNextOneLoads() {
+        QTemporaryDir folder;
+        QFile file(folder.filePath("broken.gguf"));
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write("GGUF but not for long");
+        file.close();
+        ModelOptions broken;
+        broken.path = file.fileName();
+        host_->loadModel(broken);
+        const ReplyId reply = host_->submit(requestFor("Hello.", 5));
+        QTRY_COMPARE_WITH_TIMEOUT(host_->model().state, ModelState::Failed, 30000);
+        QVERIFY2(host_->model().message.contains("broken.gguf"), qPrintable(host_->model().message));
+        QTRY_COMPARE(heard_->failures[reply], host_->model().message);
+        load();
+        const ReplyId next = host_->submit(requestFor("Hello.", 5));
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(next), 30000);
+        QVERIFY(!heard_->failures.contains(next));
+    }
+
+    void aConversationLongerThanTheContextFailsWithWhatToDo() {
+        load();
+        const ReplyId reply = host_->submit(requestFor(QString("@#").repeated(600), 5));
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(reply), 30000);
+        QVERIFY2(heard_->failures[reply].contains("512"), qPrintable(heard_->failures[reply]));
+        const ReplyId next = host_->submit(requestFor("Hello.", 5));
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(next), 30000);
+        QVERIFY(heard_->stats.contains(next));
+    }
+
+    void switchingTheModelCancelsRepliesAndKeepsTheirText() {
+        // Random answers may end by themselves before the switch; another one then tells.
+        ReplyId reply = 0;
+        QString before;
+        for (quint64 seed = 1; seed <= 20; ++seed) {
+            load();
+            reply = host_->submit(requestFor("Never stop.", -1, seed));
+            QTRY_VERIFY_WITH_TIMEOUT(!heard_->allIds[reply].isEmpty(), 30000);
+            if (heard_->ended(reply)) continue;
+            before = heard_->texts[reply];
+            host_->loadModel(optionsFor(tiny_, 256));
+            QTRY_VERIFY(heard_->ended(reply));
+            if (heard_->stats[reply].reason == EndReason::Cancelled) break;
+        }
+        QCOMPARE(heard_->order[reply].count('f'), 1);
+        QCOMPARE(heard_->stats[reply].reason, EndReason::Cancelled);
+        QVERIFY(heard_->texts[reply].startsWith(before));
+        QTRY_COMPARE_WITH_TIMEOUT(host_->model().state, ModelState::Ready, 30000);
+        QCOMPARE(host_->model().contextLimit, 256);
+        const ReplyId next = host_->submit(requestFor("Hello.", 5));
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(next), 30000);
+        QVERIFY(heard_->stats[next].newTokens > 0);
+    }
+
+    void onlyTheLastOfSeveralSwitchesCounts() {
+        for (int context = 64; context <= 256; context += 64) host_->loadModel(optionsFor(tiny_, context));
+        QTRY_COMPARE_WITH_TIMEOUT(host_->model().state, ModelState::Ready, 30000);
+        QCOMPARE(host_->model().contextLimit, 256);
+    }
+
+    void unloadingGivesTheMemoryBackAndLeavesNothing() {
+        load();
+        host_->unloadModel();
+        QCOMPARE(host_->model().state, ModelState::None);
+        QCOMPARE(host_->snapshot().kvBlocksTotal, 0);
+        const ReplyId reply = host_->submit(requestFor("Hello.", 5));
+        QTRY_VERIFY(heard_->failures.contains(reply));
+    }
+
+    void endingWhileLoadingAndWhileWritingIsClean() {
+        host_->loadModel(optionsFor(tiny_));
+        cleanup();
+        init();
+        load();
+        host_->submit(requestFor("Never stop.", -1));
+        cleanup();
+    }
+
+    void countsTokensAsTheNextPromptWouldSendThem() {
+        load();
+        QSignalSpy counted(host_.get(), &ChatEngine::promptCounted);
+        const ReplyRequest request = requestFor("How many tokens is this?", 1);
+        const quint64 ticket = host_->countTokens(request);
+        QTRY_COMPARE(counted.size(), 1);
+        QCOMPARE(counted.first().at(0).toULongLong(), ticket);
+        const ReplyId reply = host_->submit(request);
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(reply), 30000);
+        QCOMPARE(counted.first().at(1).toInt(), heard_->stats[reply].promptTokens);
+    }
+
+    void aSessionRunsOnTheRealEngineAndItsIdsComeBackUnchanged() {
+        load();
+        QTemporaryDir folder;
+        Settings settings(folder.filePath("alcove.ini"));
+        ConversationStore store(folder.filePath("conversations.db"));
+        ChatSession session(0, store, *host_, settings);
+        SamplingSettings sampling;
+        sampling.temperature = 1;
+        sampling.seed = 3;
+        sampling.maxNewTokens = 30;
+        session.setSampling(sampling);
+        QVERIFY(session.send("What is the answer?"));
+        QTRY_VERIFY_WITH_TIMEOUT(!session.isBusy(), 30000);
+        QVERIFY2(session.messageAt(1).state == MessageState::Complete,
+                 qPrintable(session.messageAt(1).error));
+        const Message answer = session.messageAt(1);
+        QCOMPARE(answer.generated.vocabularyHash, host_->model().vocabularyHash);
+        QCOMPARE(static_cast<int>(answer.generated.ids.size()), answer.stats.newTokens);
+        // Noise hardly ever encodes back to the ids it came from, so a prompt with its own ids has a length
+        // that tells.
+        ReplyRequest next;
+        next.messages = {{Role::User, "What is the answer?", {}},
+                         {Role::Assistant, answer.text, answer.generated},
+                         {Role::User, "Go on.", {}}};
+        QSignalSpy counted(host_.get(), &ChatEngine::promptCounted);
+        host_->countTokens(next);
+        QTRY_COMPARE(counted.size(), 1);
+        QVERIFY(session.send("Go on."));
+        QTRY_VERIFY_WITH_TIMEOUT(!session.isBusy(), 30000);
+        QCOMPARE(session.messageAt(3).stats.promptTokens, counted.first().at(1).toInt());
+    }
+};
+
+QTEST_GUILESS_MAIN(EngineHostTest)
+#include "engine_host_test.moc"
