@@ -28,6 +28,8 @@ Salvaged salvage(const QString& damagedFile, Database& fresh) {
     Salvaged result;
     Database damaged;
     if (!damaged.open(damagedFile, Database::Access::ReadWrite)) return result;
+    // Otherwise one table or index whose definition is damaged keeps all the others from being read.
+    damaged.run(QStringLiteral("PRAGMA writable_schema = ON"));
     Transaction transaction(fresh);
     if (!transaction.begun()) return result;
     QSet<ConversationId> known;
