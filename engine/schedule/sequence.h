@@ -6,6 +6,7 @@
 
 #include "engine/kv/block_table.h"
 #include "engine/sampling/sampling_params.h"
+#include "engine/speculate/speculation.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace engine {
@@ -17,6 +18,8 @@ struct Sequence {
     SamplingParams sampling;
     int priority = 0;
     std::vector<TokenId> tokens;  ///< prompt, then what was generated
+    SpeculationMode speculation = SpeculationMode::Off;
+    std::vector<TokenId> draft;  ///< guesses after `tokens`, for the next step to verify
     int promptTokens = 0;
     int maxTokens = 0;     ///< of prompt and reply together
     int promptBorder = 0;  ///< a step ends when so many tokens are computed; 0: none

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/speculate/drafter.h"
+#include "engine/speculate/step_costs.h"
+
+namespace engine {
+
+/// What could be drafted for one decoding sequence.
+struct DraftCandidate {
+    struct Option {
+        /// [tokens that can be proposed] chance that each stands when those before it stand; empty: this
+        /// drafter is not asked.
+        std::vector<double> acceptance;
+        double extraMicros = 0.0;  ///< once for this step, beside the draft steps (a prompt to catch up with)
+    };
+    Option ngram, model;
+};
+
+struct DraftChoice {
+    DraftSource source = DraftSource::None;
+    int length = 0;
+};
+
+/// Chooses draft lengths for the sequences of one step so that the expected tokens per time are most, n-gram
+/// drafts being free and a model's costing a draft step a token, shared by the sequences that draft. Nothing
+/// is drafted unless the gain over a plain step is at least kLeastGain. `draft` null: no draft model.
+/// Pure; O(sequences * length * log sequences).
+std::vector<DraftChoice> planDrafts(std::span<const DraftCandidate> candidates, const StepCosts& target,
+                                    const StepCosts* draft, int mostRows);
+
+inline constexpr double kLeastGain = 1.04;  ///< below it costs and chances are not known well enough
+
+}  // namespace engine

@@ -1,0 +1,232 @@
+#include "engine/speculate/model_drafter.h"
+
+#include <algorithm>
+
+#include "engine/runtime/memory_plan.h"
+#include "engine/sampling/sampler.h"
+
+namespace engine {
+namespace {
+
+size_t commonPrefix(std::span<const TokenId> a, std::span<const TokenId> b) {
+    const size_t most = std::min(a.size(), b.size());
+    return static_cast<size_t>(
+        std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(most), b.begin()).first - a.begin());
+}
+
+double micros(std::chrono::nanoseconds time) {
+    return std::chrono::duration<double, std::micro>(time).count();
+}
+
+}  // namespace
+
+ModelDrafter::ModelDrafter(GgufFile file, kernels::Ops& ops, Clock clock)
+    : file_(std::move(file)), ops_(ops), clock_(std::move(clock)) {}
+
+Result<std::unique_ptr<ModelDrafter>> ModelDrafter::load(GgufFile file, kernels::Ops& ops,
+                                                         const Options& options, Clock clock,
+                                                         const LoadProgress& progress) {
+    std::unique_ptr<ModelDrafter> drafter(new ModelDrafter(std::move(file), ops, std::move(clock)));
+    auto config = ModelConfig::read(drafter->file_);
+    if (!config) return tl::unexpected<Error>(config.error());
+    drafter->config_ = std::move(*config);
+    const KvLayout layout = KvLayout::of(drafter->config_, options.kvType);
+    TransformerLimits limits;
+    limits.maxRows = std::max(kChunk, options.maxSequences * kSoon);
+    limits.maxSequences = options.maxSequences;
+    limits.maxLogitRows = std::max(options.maxSequences, StepCosts::kRows.back());
+    const MemoryPlan plan = planMemory(drafter->file_, drafter->config_, layout, limits,
+                                       options.contextTokens, options.kvBytes, ops.info().freeBytes);
+    if (!plan.fits)
+        return fail(ErrorCode::OutOfMemory, "the draft model {} {}", drafter->file_.path().string(),
+                    plan.explain());
+    limits.maxContext = plan.contextTokens;
+    drafter->deviceBytes_ = plan.total();
+    auto transformer = Transformer::load(drafter->file_, drafter->config_, ops, limits, progress);
+    if (!transformer) return tl::unexpected<Error>(transformer.error());
+    drafter->transformer_ = std::move(*transformer);
+    drafter->pools_.reserve(layout.groups.size());
+    const size_t tokens = plan.kv / std::max<size_t>(1, layout.bytesPerToken());
+    for (const KvGroupLayout& group : layout.groups)
+        drafter->pools_.emplace_back(
+            ops, group,
+            static_cast<int>(std::max<size_t>(1, tokens / static_cast<size_t>(group.blockTokens))));
+    drafter->costs_ = measureStepCosts(*drafter->transformer_, drafter->pools_, ops, drafter->clock_);
+    // Until a prompt was caught up with: what a row adds to a wide step.
+    drafter->prefillMicros_ = drafter->costs_.micros(StepCosts::kRows.back()) / StepCosts::kRows.back();
+    return drafter;
+}
+
+ModelDrafter::State& ModelDrafter::stateOf(const Sequence& sequence) {
+    auto found = std::ranges::find(states_, sequence.id, &State::id);
+    if (found == states_.end()) {
+        size_t longest = 0;
+        for (auto state = states_.begin(); state != states_.end(); ++state) {
+            const size_t common = commonPrefix(state->stored, sequence.tokens);
+            if (state->id == 0 && common > longest && static_cast<int>(common) >= state->released) {
+                longest = common;
+                found = state;
+            }
+        }
+        if (found == states_.end()) {
+            found = states_.emplace(states_.end());
+            for (KvBlockPool& pool : pools_) found->tables.emplace_back(pool);
+        }
+        found->id = sequence.id;
+    }
+    // Back to where the two texts part; the last token is computed again, for its logits.
+    const size_t common = commonPrefix(found->stored, sequence.tokens);
+    rollBack(*found, static_cast<int>(std::min(common, sequence.tokens.size() - 1)));
+    return *found;
+}
+
+void ModelDrafter::rollBack(State& state, int tokens) {
+    state.stored.resize(static_cast<size_t>(tokens));
+    for (BlockTable& table : state.tables) table.truncate(tokens);
+}
+
+int ModelDrafter::behind(const Sequence& sequence) const {
+    size_t common = 0;
+    for (const State& state : states_)
+        if (state.id == sequence.id || state.id == 0)
+            common = std::max(common, commonPrefix(state.stored, sequence.tokens));
+    return static_cast<int>(sequence.tokens.size() - common);
+}
+
+/// Room for `tokens` tokens; what is kept warm gives way, the longest ended first.
+bool ModelDrafter::reserve(State& state, int tokens) {
+    for (;;) {
+        const bool done = std::ranges::all_of(state.tables, [&](BlockTable& table) {
+            return table.reserve(tokens, static_cast<int>(state.stored.size()));
+        });
+        if (done) return true;
+        const auto warm = std::ranges::find(states_, uint64_t{0}, &State::id);
+        if (warm == states_.end()) return false;
+        states_.erase(warm);
+    }
+}
+
+Batch ModelDrafter::batchOf(std::span<Row> rows, bool wantsLogits) const {
+    Batch batch;
+    batch.groups.resize(pools_.size());
+    batch.rowStart.push_back(0);
+    for (Batch::Group& group : batch.groups) group.tableStart.push_back(0);
+    for (const Row& row : rows) {
+        const int first = static_cast<int>(row.state->stored.size()),
+                  count = static_cast<int>(row.feed.size());
+        batch.rows.decode += count;
+        batch.tokens.insert(batch.tokens.end(), row.feed.begin(), row.feed.end());
+        for (int token = first; token < first + count; ++token) {
+            batch.positions.push_back(token);
+            for (size_t g = 0; g < batch.groups.size(); ++g)
+                batch.groups[g].slots.push_back(row.state->tables[g].slot(token));
+        }
+        batch.rowStart.push_back(static_cast<int32_t>(batch.tokens.size()));
+        batch.contextLength.push_back(first + count);
+        if (wantsLogits) batch.logitRows.push_back(static_cast<int32_t>(batch.tokens.size()) - 1);
+        for (size_t g = 0; g < batch.groups.size(); ++g) {
+            const auto blocks = row.state->tables[g].blocks();
+            batch.groups[g].blocks.insert(batch.groups[g].blocks.end(), blocks.begin(), blocks.end());
+            batch.groups[g].tableStart.push_back(static_cast<int32_t>(batch.groups[g].blocks.size()));
+        }
+    }
+    return batch;
+}
+
+/// Computes a chunk of what is missing; true once drafting can begin.
+bool ModelDrafter::catchUp(State& state, const Sequence& sequence) {
+    const size_t stored = state.stored.size(), missing = sequence.tokens.size() - stored;
+    if (missing <= kSoon) return true;
+    const size_t count = std::min<size_t>(missing - 1, kChunk);
+    if (!reserve(state, static_cast<int>(stored + count))) return false;
+    const auto from = sequence.tokens.begin() + static_cast<std::ptrdiff_t>(stored);
+    Row row{&state, nullptr, nullptr, {from, from + static_cast<std::ptrdiff_t>(count)}};
+    Batch batch = batchOf({&row, 1}, false);
+    std::swap(batch.rows.decode, batch.rows.prefill);
+    const auto start = clock_();
+    transformer_->forward(batch, pools_);
+    ops_.synchronize();
+    prefillMicros_ = micros(clock_() - start) / static_cast<double>(count);
+    state.stored.insert(state.stored.end(), row.feed.begin(), row.feed.end());
+    releaseWindows(state, static_cast<int>(state.stored.size()));
+    return false;
+}
+
+/// Only what a rollback to `confirmed` tokens will not need goes.
+void ModelDrafter::releaseWindows(State& state, int confirmed) {
+    for (size_t g = 0; g < state.tables.size(); ++g) {
+        const int window = pools_[g].layout().window;
+        if (window == 0 || confirmed - window + 1 <= 0) continue;
+        state.tables[g].releaseBefore(confirmed - window + 1);
+        state.released = std::max(state.released, confirmed);
+    }
+}
+
+void ModelDrafter::draw(std::span<Row> rows, const float* logits) {
+    std::vector<std::vector<int32_t>> penalised(rows.size());
+    std::vector<kernels::SamplingRow> sampling;
+    for (size_t i = 0; i < rows.size(); ++i) {
+        const Sequence& sequence = *rows[i].request->sequence;
+        const std::vector<TokenId>& proposal = *rows[i].proposal;
+        std::vector<TokenId> tokens = sequence.tokens;
+        tokens.insert(tokens.end(), proposal.begin(), proposal.end());
+        kernels::SamplingRow row =
+            samplingRow(sequence.sampling, tokens,
+                        static_cast<uint64_t>(sequence.newTokens()) + proposal.size(), penalised[i]);
+        // The target's padding may reach beyond this model's.
+        std::erase_if(penalised[i], [&](int32_t id) { return id >= config_.vocabulary; });
+        row.penalised = penalised[i];
+        sampling.push_back(row);
+    }
+    std::vector<int32_t> drawn(rows.size());
+    ops_.sample(logits, config_.vocabulary, sampling, drawn);
+    for (size_t i = 0; i < rows.size(); ++i) {
+        rows[i].proposal->push_back(drawn[i]);
+        rows[i].feed = {drawn[i]};
+    }
+}
+
+/// One more token for every row; rows that have enough, or no room, leave.
+void ModelDrafter::round(std::vector<Row>& rows) {
+    std::erase_if(rows, [&](Row& row) {
+        return static_cast<int>(row.proposal->size()) >= row.request->most ||
+               !reserve(*row.state, static_cast<int>(row.state->stored.size() + row.feed.size()));
+    });
+    if (rows.empty()) return;
+    const auto start = clock_();
+    const bool isStep = std::ranges::all_of(rows, [](const Row& row) { return row.feed.size() == 1; });
+    const Batch batch = batchOf(rows, true);
+    const float* logits = transformer_->forward(batch, pools_);
+    for (Row& row : rows) row.state->stored.insert(row.state->stored.end(), row.feed.begin(), row.feed.end());
+    draw(rows, logits);
+    if (isStep) costs_.observe(static_cast<int>(rows.size()), micros(clock_() - start));
+}
+
+std::vector<std::vector<TokenId>> ModelDrafter::propose(std::span<const DraftRequest> requests) {
+    std::vector<std::vector<TokenId>> proposals(requests.size());
+    std::vector<Row> rows;
+    for (size_t i = 0; i < requests.size(); ++i) {
+        if (requests[i].most <= 0) continue;
+        const Sequence& sequence = *requests[i].sequence;
+        State& state = stateOf(sequence);
+        if (!catchUp(state, sequence)) continue;
+        const auto from = sequence.tokens.begin() + static_cast<std::ptrdiff_t>(state.stored.size());
+        rows.push_back({&state, &requests[i], &proposals[i], {from, sequence.tokens.end()}});
+        releaseWindows(state, static_cast<int>(sequence.tokens.size()) - 1);
+    }
+    while (!rows.empty()) round(rows);
+    return proposals;
+}
+
+void ModelDrafter::forget(const Sequence& sequence) {
+    const auto found = std::ranges::find(states_, sequence.id, &State::id);
+    if (found == states_.end()) return;
+    found->id = 0;
+    states_.splice(states_.end(), states_, found);
+}
+
+void ModelDrafter::checkIntegrity() const {
+    for (const KvBlockPool& pool : pools_) pool.checkIntegrity();
+}
+
+}  // namespace engine
