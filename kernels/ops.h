@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -233,6 +234,14 @@ class Ops {
     /// (CPU float path), so its mapping must outlive the weight.
     virtual std::unique_ptr<Weight> loadWeight(const HostMatrix& source) = 0;
     virtual std::unique_ptr<Activations> makeActivations(int capacityRows, int width) = 0;
+
+    /// Enqueues `operations`. Equal keys must enqueue equal work: the same operations with the same
+    /// arguments, only the contents of device memory may differ. A device may keep the work and replay it in
+    /// one go. `operations` must not allocate, upload, download or wait.
+    virtual void repeat(uint64_t key, const std::function<void()>& operations) {
+        static_cast<void>(key);
+        operations();
+    }
 
     // --- operations ---------------------------------------------------------------------------------------
     /// out[r] = table[ids[r]] * scale, as floats. out [rows, table.columns()]. Ids must be within the table.

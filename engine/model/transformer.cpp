@@ -30,9 +30,12 @@ class StepUpload {
   public:
     explicit StepUpload(const DeviceBuffer& buffer)
         : device_(buffer.as<int32_t>()), capacity_(buffer.bytes() / sizeof(int32_t)) {}
-    const int32_t* add(const std::vector<int32_t>& values) {
+    /// `room`: places to take at least, so that what follows has the same address whatever the number of
+    /// values.
+    const int32_t* add(const std::vector<int32_t>& values, size_t room = 0) {
         const size_t at = host_.size();
         host_.insert(host_.end(), values.begin(), values.end());
+        host_.resize(at + std::max(room, values.size()));
         return device_ + at;
     }
     bool fits() const { return host_.size() <= capacity_; }
@@ -43,6 +46,18 @@ class StepUpload {
     size_t capacity_;
     std::vector<int32_t> host_;
 };
+
+/// Steps of this kind come again and again in few shapes.
+bool isRepeatable(const Batch& batch) {
+    return batch.rows.prefill == 0;
+}
+
+/// A bound on `tokens`, at most a quarter above it, of which there are few.
+int contextBound(int tokens, int maxContext) {
+    int unit = 256;
+    while (unit * 8 < tokens) unit *= 2;
+    return std::min((tokens + unit - 1) / unit * unit, std::max(tokens, maxContext));
+}
 
 class DenseTransformer final : public Transformer {
   public:
@@ -63,6 +78,9 @@ class DenseTransformer final : public Transformer {
     void loadLayer(WeightStore& store, int index);
     void allocateScratch();
     Step upload(const Batch& batch, const int32_t*& tokens, const int32_t*& logitRows);
+    uint64_t repeatKey(const Batch& batch, const Step& step, std::span<KvBlockPool> pools) const;
+    void compute(const Step& step, const int32_t* tokens, const int32_t* logitRows, int logitCount,
+                 std::span<KvBlockPool> pools);
     void attentionBlock(const Layer& layer, const Step& step, const KvBlockPool& pool);
     void feedForwardBlock(const Layer& layer, const Step& step);
 
@@ -205,18 +223,52 @@ DenseTransformer::Step DenseTransformer::upload(const Batch& batch, const int32_
             std::max(step.rows.maxRowsPerSequence, batch.rowStart[at + 1] - batch.rowStart[at]);
         step.rows.maxContextLength = std::max(step.rows.maxContextLength, batch.contextLength[at]);
     }
-    for (const Batch::Group& group : batch.groups)
-        step.tables.push_back(
-            {arrays.add(group.tableStart), arrays.add(group.blocks), arrays.add(group.slots)});
+    size_t room = 0;
+    if (isRepeatable(batch)) {
+        // Few different bounds and fixed places, so that steps of one shape are the same work.
+        step.rows.maxContextLength = contextBound(step.rows.maxContextLength, limits_.maxContext);
+        room = static_cast<size_t>(batch.sequences()) *
+               static_cast<size_t>((step.rows.maxContextLength + 15) / 16);
+    }
+    for (const Batch::Group& group : batch.groups) {
+        kernels::BlockTables& tables = step.tables.emplace_back();
+        tables.start = arrays.add(group.tableStart);
+        tables.slots = arrays.add(group.slots);
+        tables.blocks = arrays.add(group.blocks, room);
+    }
     if (!arrays.fits()) throw std::logic_error("a batch larger than the transformer's limits");
     arrays.send(ops_);
     return step;
 }
 
+uint64_t DenseTransformer::repeatKey(const Batch& batch, const Step& step,
+                                     std::span<KvBlockPool> pools) const {
+    uint64_t key = 0xCBF29CE484222325U;  // FNV-1a over words
+    const auto mix = [&key](uint64_t value) { key = (key ^ value) * 0x100000001B3U; };
+    mix(static_cast<uint64_t>(batch.rows.decode));
+    mix(static_cast<uint64_t>(batch.sequences()));
+    mix(batch.logitRows.size());
+    mix(static_cast<uint64_t>(step.rows.maxRowsPerSequence));
+    mix(static_cast<uint64_t>(step.rows.maxContextLength));
+    for (const KvBlockPool& pool : pools) mix(reinterpret_cast<uintptr_t>(pool.layer(0).base));
+    return key;
+}
+
 float* DenseTransformer::forward(const Batch& batch, std::span<KvBlockPool> pools) {
     const int32_t *tokens = nullptr, *logitRows = nullptr;
     const Step step = upload(batch, tokens, logitRows);
-    const int rows = batch.rows.total(), E = config_.embedding;
+    const auto logitCount = static_cast<int>(batch.logitRows.size());
+    if (isRepeatable(batch))
+        ops_.repeat(repeatKey(batch, step, pools),
+                    [&] { compute(step, tokens, logitRows, logitCount, pools); });
+    else
+        compute(step, tokens, logitRows, logitCount, pools);
+    return logits_.as<float>();
+}
+
+void DenseTransformer::compute(const Step& step, const int32_t* tokens, const int32_t* logitRows,
+                               int logitCount, std::span<KvBlockPool> pools) {
+    const int rows = step.rows.rows.total(), E = config_.embedding;
     ops_.embed(residual_.as<float>(), *embedding_, tokens, config_.embeddingScale, rows);
     const float* branch = nullptr;
     const float* branchNorm = nullptr;
@@ -230,15 +282,13 @@ float* DenseTransformer::forward(const Batch& batch, std::span<KvBlockPool> pool
         branch = branch_.as<float>();
         branchNorm = layer.postFeedForwardNorm.as<float>();
     }
-    if (batch.logitRows.empty()) return logits_.as<float>();
+    if (logitCount == 0) return;
     ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, outputNorm_.as<float>(),
                  config_.normEpsilon, rows, E);
-    const auto count = static_cast<int>(batch.logitRows.size());
-    ops_.gatherRows(*picked_, *input_, logitRows, count);
+    ops_.gatherRows(*picked_, *input_, logitRows, logitCount);
     const kernels::Projection head{(head_ ? head_ : embedding_).get(), logits_.as<float>(),
                                    config_.vocabulary, nullptr};
-    ops_.matmul({&head, 1}, *picked_, {count, 0});
-    return logits_.as<float>();
+    ops_.matmul({&head, 1}, *picked_, {logitCount, 0});
 }
 
 void DenseTransformer::attentionBlock(const Layer& layer, const Step& step, const KvBlockPool& pool) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <unordered_map>
 #include <utility>
 
 #include "kernels/cuda/activations.cuh"
@@ -110,6 +112,8 @@ class CudaOps final : public Ops {
     }
     ~CudaOps() override {
         cudaStreamSynchronize(stream_);
+        forgetGraphs();
+        cudaFreeHost(uploads_);
         cudaStreamDestroy(stream_);
     }
 
@@ -124,8 +128,22 @@ class CudaOps final : public Ops {
         return {this, memory.release(), bytes};
     }
     void upload(void* device, const void* host, size_t bytes) override {
-        checkCuda(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_), "upload");
-        checkCuda(cudaStreamSynchronize(stream_), "upload");
+        if (bytes > kUploadRingBytes / 8) {
+            checkCuda(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_), "upload");
+            checkCuda(cudaStreamSynchronize(stream_), "upload");
+            return;
+        }
+        // Small uploads wait for nothing: they go through a ring of pinned memory.
+        if (uploads_ == nullptr)
+            checkCuda(cudaMallocHost(reinterpret_cast<void**>(&uploads_), kUploadRingBytes), "upload ring");
+        if (uploadAt_ + bytes > kUploadRingBytes) {
+            synchronize();
+            uploadAt_ = 0;
+        }
+        std::memcpy(uploads_ + uploadAt_, host, bytes);
+        checkCuda(cudaMemcpyAsync(device, uploads_ + uploadAt_, bytes, cudaMemcpyHostToDevice, stream_),
+                  "upload");
+        uploadAt_ += detail::ceilDiv(bytes, size_t{64}) * 64;
     }
     void download(void* host, const void* device, size_t bytes) override {
         checkCuda(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_), "download");
@@ -157,6 +175,23 @@ class CudaOps final : public Ops {
     }
     std::unique_ptr<Activations> makeActivations(int capacityRows, int width) override {
         return std::make_unique<CudaActivations>(capacityRows, width);
+    }
+
+    /// The first time the work runs as it comes, so that workspaces grow to its needs; the second time it
+    /// becomes a graph.
+    void repeat(uint64_t key, const std::function<void()>& operations) override {
+        const auto [entry, isNew] = graphs_.try_emplace(key, nullptr);
+        if (isNew) return operations();
+        if (entry->second == nullptr) {
+            cudaGraph_t graph = nullptr;
+            checkCuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording a step");
+            operations();
+            checkCuda(cudaStreamEndCapture(stream_, &graph), "recording a step");
+            const cudaError_t made = cudaGraphInstantiate(&entry->second, graph, 0);
+            cudaGraphDestroy(graph);
+            checkCuda(made, "making a step's graph");
+        }
+        checkCuda(cudaGraphLaunch(entry->second, stream_), "launching a step's graph");
     }
 
     void embed(float* out, const Weight& table, const int32_t* ids, float scale, int rows) override {
@@ -234,14 +269,27 @@ class CudaOps final : public Ops {
     float* floats(size_t count) {
         if (workspace_.bytes() < count * sizeof(float)) {
             synchronize();
+            forgetGraphs();  // they hold the old address
             workspace_ = DeviceMemory();
             workspace_ = DeviceMemory(count * sizeof(float));
         }
         return reinterpret_cast<float*>(workspace_.data());
     }
 
+    void forgetGraphs() noexcept {
+        for (const auto& [key, graph] : graphs_)
+            if (graph != nullptr) cudaGraphExecDestroy(graph);
+        graphs_.clear();
+    }
+
+    static constexpr size_t kUploadRingBytes = 4U << 20;
+
     cudaDeviceProp properties_{};
     cudaStream_t stream_ = nullptr;
+    std::byte* uploads_ =
+        nullptr;  ///< pinned ring; everything before uploadAt_ may still be read by the device
+    size_t uploadAt_ = 0;
+    std::unordered_map<uint64_t, cudaGraphExec_t> graphs_;  ///< null: seen once
     DeviceMemory staging_, workspace_;
     detail::PrefillProduct prefill_;
     detail::DeviceSampler sampler_;

@@ -16,6 +16,11 @@ struct DeviceRow {
     int topK;
     int firstPenalised, penalisedCount;
     uint64_t seed, drawIndex;
+
+    /// Whether the draw is one argmax over noisy logits, with nothing to be filtered first.
+    __device__ bool drawsFromAll(int vocabulary) const {
+        return temperature > 0.0F && (topK <= 0 || topK >= vocabulary) && topP >= 1.0F && minP <= 0.0F;
+    }
 };
 
 /// Maps floats to unsigned numbers of the same order.
@@ -130,8 +135,8 @@ __device__ Best blockBest(Best best) {
 }
 
 __global__ void __launch_bounds__(kThreads)
-    sampleKernel(float* allLogits, int vocabulary, const DeviceRow* rows, const int32_t* penalised,
-                 int32_t* ids) {
+    penaltyKernel(float* allLogits, int vocabulary, const DeviceRow* rows, const int32_t* penalised) {
+    letSuccessorStart();
     waitForPredecessor();
     float* logits = allLogits + static_cast<size_t>(blockIdx.x) * vocabulary;
     const DeviceRow row = rows[blockIdx.x];
@@ -139,12 +144,55 @@ __global__ void __launch_bounds__(kThreads)
         float& logit = logits[penalised[row.firstPenalised + i]];
         logit = (logit > 0.0F ? logit / row.repeatPenalty : logit * row.repeatPenalty) - row.presencePenalty;
     }
-    __syncthreads();
+}
+
+/// What one part of a row's logits has to offer.
+struct PartBest {
+    Best likeliest;
+    Best drawn;  ///< only for rows that draw from all tokens
+};
+
+__device__ inline Best noisy(const DeviceRow& row, float logit, int id) {
+    return {static_cast<double>(logit) / static_cast<double>(row.temperature) +
+                gumbelNoise(row.seed, row.drawIndex, static_cast<uint32_t>(id)),
+            id};
+}
+
+// Grid (kParts, rows): a row of 128,256 logits is half a megabyte, too much for one multiprocessor.
+__global__ void __launch_bounds__(kThreads)
+    partKernel(const float* allLogits, int vocabulary, const DeviceRow* rows, PartBest* parts) {
+    letSuccessorStart();
+    waitForPredecessor();
+    const float* logits = allLogits + static_cast<size_t>(blockIdx.y) * vocabulary;
+    const DeviceRow row = rows[blockIdx.y];
+    const bool draws = row.drawsFromAll(vocabulary);
+    const int stride = static_cast<int>(gridDim.x) * kThreads;
+    Best likeliest{-INFINITY, vocabulary}, drawn{-INFINITY, vocabulary};
+    for (int id = static_cast<int>(blockIdx.x * kThreads + threadIdx.x); id < vocabulary; id += stride) {
+        likeliest = better(likeliest, {logits[id], id});
+        if (draws) drawn = better(drawn, noisy(row, logits[id], id));
+    }
+    likeliest = blockBest(likeliest);
+    if (draws) drawn = blockBest(drawn);
+    if (threadIdx.x == 0) parts[blockIdx.y * gridDim.x + blockIdx.x] = {likeliest, drawn};
+}
+
+// One block a row: joins the parts; rows with filters look at all their logits once more.
+__global__ void __launch_bounds__(kThreads)
+    choiceKernel(const float* allLogits, int vocabulary, const DeviceRow* rows, const PartBest* parts,
+                 int partCount, int32_t* ids) {
+    waitForPredecessor();
+    const float* logits = allLogits + static_cast<size_t>(blockIdx.x) * vocabulary;
+    const DeviceRow row = rows[blockIdx.x];
+    const bool drawsFromAll = row.drawsFromAll(vocabulary);
     Best best{-INFINITY, vocabulary};
-    for (int id = static_cast<int>(threadIdx.x); id < vocabulary; id += kThreads)
-        best = better(best, {logits[id], id});
+    if (static_cast<int>(threadIdx.x) < partCount) {
+        const PartBest& part =
+            parts[static_cast<int>(blockIdx.x) * partCount + static_cast<int>(threadIdx.x)];
+        best = drawsFromAll ? part.drawn : part.likeliest;
+    }
     best = blockBest(best);
-    if (row.temperature > 0.0F) {
+    if (row.temperature > 0.0F && !drawsFromAll) {
         const auto largest = static_cast<float>(best.value);
         Survivors left{0, vocabulary};
         if (row.topK > 0 && row.topK < vocabulary)
@@ -168,15 +216,15 @@ __global__ void __launch_bounds__(kThreads)
         best = {-INFINITY, vocabulary};
         for (int id = static_cast<int>(threadIdx.x); id < vocabulary; id += kThreads) {
             const float logit = logits[id];
-            if (logit < least || !left.keeps(orderedKey(logit), id)) continue;
-            const double noise = gumbelNoise(row.seed, row.drawIndex, static_cast<uint32_t>(id));
-            best =
-                better(best, {static_cast<double>(logit) / static_cast<double>(row.temperature) + noise, id});
+            if (logit >= least && left.keeps(orderedKey(logit), id))
+                best = better(best, noisy(row, logit, id));
         }
         best = blockBest(best);
     }
     if (threadIdx.x == 0) ids[blockIdx.x] = best.id;
 }
+
+constexpr int kParts = 32;
 
 }  // namespace
 
@@ -206,7 +254,10 @@ void DeviceSampler::sample(const float* logits, int vocabulary, std::span<const 
     for (const SamplingRow& row : rows) penalties += row.penalised.size();
     const size_t parameterBytes = rows.size() * sizeof(DeviceRow),
                  inputBytes = parameterBytes + penalties * sizeof(int32_t);
-    reserve(inputBytes + rows.size() * sizeof(int32_t));
+    const size_t resultsAt = ceilDiv(inputBytes, sizeof(PartBest)) * sizeof(PartBest),
+                 partsAt =
+                     resultsAt + ceilDiv(rows.size() * sizeof(int32_t), sizeof(PartBest)) * sizeof(PartBest);
+    reserve(partsAt + rows.size() * kParts * sizeof(PartBest));
     int next = 0;
     for (size_t i = 0; i < rows.size(); ++i) {
         const SamplingRow& row = rows[i];
@@ -228,15 +279,23 @@ void DeviceSampler::sample(const float* logits, int vocabulary, std::span<const 
     }
     checkCuda(cudaMemcpyAsync(device_, host_, inputBytes, cudaMemcpyHostToDevice, stream),
               "sampling parameters");
-    auto* results = reinterpret_cast<int32_t*>(device_ + inputBytes);
-    launch("sampleKernel", sampleKernel, dim3(static_cast<unsigned>(rows.size())), kThreads, 0, stream,
-           const_cast<float*>(logits), vocabulary, reinterpret_cast<const DeviceRow*>(device_),
-           reinterpret_cast<const int32_t*>(device_ + parameterBytes), results);
-    checkCuda(cudaMemcpyAsync(host_ + inputBytes, results, rows.size() * sizeof(int32_t),
+    auto* results = reinterpret_cast<int32_t*>(device_ + resultsAt);
+    auto* parts = reinterpret_cast<PartBest*>(device_ + partsAt);
+    const auto* parameters = reinterpret_cast<const DeviceRow*>(device_);
+    auto* own = const_cast<float*>(logits);
+    const auto count = static_cast<unsigned>(rows.size());
+    if (penalties > 0)
+        launch("penaltyKernel", penaltyKernel, dim3(count), kThreads, 0, stream, own, vocabulary, parameters,
+               reinterpret_cast<const int32_t*>(device_ + parameterBytes));
+    launch("partKernel", partKernel, dim3(kParts, count), kThreads, 0, stream, own, vocabulary, parameters,
+           parts);
+    launch("choiceKernel", choiceKernel, dim3(count), kThreads, 0, stream, own, vocabulary, parameters, parts,
+           kParts, results);
+    checkCuda(cudaMemcpyAsync(host_ + resultsAt, results, rows.size() * sizeof(int32_t),
                               cudaMemcpyDeviceToHost, stream),
               "drawn tokens");
     checkCuda(cudaStreamSynchronize(stream), "drawing tokens");
-    std::memcpy(ids.data(), host_ + inputBytes, rows.size() * sizeof(int32_t));
+    std::memcpy(ids.data(), host_ + resultsAt, rows.size() * sizeof(int32_t));
 }
 
 }  // namespace kernels::detail

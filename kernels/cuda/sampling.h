@@ -8,8 +8,8 @@
 
 namespace kernels::detail {
 
-/// Ops::sample on the device: one block a row; only ids come back. Filters are found as thresholds by radix
-/// selection over the logits' order, so nothing is sorted.
+/// Ops::sample on the device; only ids come back. Unfiltered rows are shared by many blocks. Filters are
+/// found as thresholds by radix selection over the logits' order, one block a row, so nothing is sorted.
 class DeviceSampler {
   public:
     DeviceSampler() = default;
@@ -24,7 +24,7 @@ class DeviceSampler {
 
   private:
     void reserve(size_t bytes);
-    std::byte* device_ = nullptr;  ///< parameters, penalised ids and results
+    std::byte* device_ = nullptr;  ///< parameters, penalised ids, results and the parts' candidates
     std::byte* host_ = nullptr;    ///< the same, pinned
     size_t bytes_ = 0;
 };
