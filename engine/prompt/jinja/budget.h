@@ -26,7 +26,7 @@ inline constexpr uint64_t kMaxValueWeight = 8 << 20;  ///< see Extent
 inline constexpr size_t kMaxText = 64 << 20;          ///< bytes of one text
 inline constexpr size_t kMaxItems = 1 << 20;          ///< of one list
 inline constexpr size_t kMaxBuilt = 512 << 20;
-inline constexpr uint64_t kMaxSteps = 20'000'000;  ///< about two seconds
+inline constexpr uint64_t kMaxSteps = 10'000'000;  ///< about a second
 
 /// What one rendering may still spend. A template is somebody else's program: it gets to run, not to stay.
 class Budget {

@@ -281,17 +281,17 @@ ExpressionPtr ExpressionParser::dict() {
     return finish(std::move(node), depth);
 }
 
-bool ExpressionParser::endsTuple(std::string_view endName) const {
+bool ExpressionParser::endsTuple() const {
     const Token& token = tokens_.current();
     return token.kind == Token::Kind::VariableEnd || token.kind == Token::Kind::BlockEnd ||
-           token.isOperator(")") || (!endName.empty() && token.isName(endName));
+           token.isOperator(")");
 }
 
-ExpressionPtr ExpressionParser::tuple(bool withConditional, std::string_view endName) {
+ExpressionPtr ExpressionParser::tuple(bool withConditional) {
     auto node = std::make_unique<SequenceExpression>();
     node->isTuple = true;
     bool several = false;
-    while (!endsTuple(endName)) {
+    while (!endsTuple()) {
         node->items.push_back(expression(withConditional));
         if (!tokens_.skipOperator(",")) break;
         several = true;
@@ -503,7 +503,7 @@ Target ExpressionParser::primaryTarget(bool withNamespace) {
     const Nesting nesting(*this);
     Target out;
     if (tokens_.skipOperator("(")) {
-        out = target(withNamespace, {});
+        out = target(withNamespace);
         tokens_.expectOperator(")");
         return out;
     }
@@ -515,11 +515,11 @@ Target ExpressionParser::primaryTarget(bool withNamespace) {
     return out;
 }
 
-Target ExpressionParser::target(bool withNamespace, std::string_view endName) {
+Target ExpressionParser::target(bool withNamespace) {
     Target out;
     out.kind = Target::Kind::Tuple;
     bool several = false;
-    while (!endsTuple(endName)) {
+    while (!endsTuple()) {
         out.parts.push_back(primaryTarget(withNamespace));
         if (!tokens_.skipOperator(",")) break;
         several = true;

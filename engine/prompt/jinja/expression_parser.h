@@ -15,11 +15,11 @@ class ExpressionParser {
     ExpressionParser(TokenStream& tokens, NameTable& names) : tokens_(tokens), names_(names) {}
 
     ExpressionPtr expression(bool withConditional = true);
-    /// One expression, or several with commas between: a tuple. `endName` ends it as a closing bracket does.
-    ExpressionPtr tuple(bool withConditional = true, std::string_view endName = {});
+    /// One expression, or several with commas between: a tuple.
+    ExpressionPtr tuple(bool withConditional = true);
     /// A chain of filters that begins with a name (`start`) or with '|', on the text of a block. May be null.
     ExpressionPtr blockFilters(bool start);
-    Target target(bool withNamespace, std::string_view endName = {});
+    Target target(bool withNamespace);
     NameId nameOnly();
 
     /// Whether names of filters and tests may be unknown until they are used: jinja2 looks inside an `if`
@@ -76,7 +76,7 @@ class ExpressionParser {
     CallArguments arguments();
     std::string dottedName();
     Target primaryTarget(bool withNamespace);
-    bool endsTuple(std::string_view endName) const;
+    bool endsTuple() const;
     ExpressionPtr finish(std::unique_ptr<Expression> node, int childDepth);
 
     TokenStream& tokens_;

@@ -204,16 +204,17 @@ Interpreter::Flow Interpreter::runLoop(const ForStatement& node, const Value& it
     const auto loop =
         std::make_shared<LoopObject>(*this, node.condition == nullptr ? iterable : Value(),
                                      std::move(iterator), node.recursive ? &node : nullptr, scope, depth0);
-    bool any = false;
+    bool completed = false;  // jinja2 takes `else` unless a turn came to its end, so after a break too
     for (Value item; loop->advance(item);) {
-        any = true;
         runtime_.budget().step();
         const auto inner = std::make_shared<Scope>(scope);
         inner->set(loopName_, Value::object(loop));
         assign(node.target, item, *inner);
-        if (execute(node.body, inner, out) == Flow::Break) break;
+        const Flow flow = execute(node.body, inner, out);
+        if (flow == Flow::Break) break;
+        completed |= flow == Flow::Normal;
     }
-    return any ? Flow::Normal : execute(node.otherwise, std::make_shared<Scope>(scope), out);
+    return completed ? Flow::Normal : execute(node.otherwise, std::make_shared<Scope>(scope), out);
 }
 
 Text Interpreter::callMacro(const Signature& signature, const Body& body, const ScopeRef& definedIn,

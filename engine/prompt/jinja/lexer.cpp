@@ -118,7 +118,10 @@ class Lexer {
 
     void comment() {
         const size_t end = rest_.find("#}", position_);
-        if (end == std::string_view::npos) raise("line {}: a comment is not closed with '#}}'", line_);
+        if (end == std::string_view::npos) {
+            if (position_ == rest_.size()) return;  // jinja2 forgives a comment that begins at the very end
+            raise("line {}: a comment is not closed with '#}}'", line_);
+        }
         const char sign = end > position_ ? rest_[end - 1] : '\0';
         advance(behindBlock(end + 2, sign));
     }
@@ -140,6 +143,7 @@ class Lexer {
     }
 
     void rawBlock() {
+        if (position_ == rest_.size()) return;  // as for a comment
         for (size_t tag = rest_.find("{%", position_); tag != std::string_view::npos;
              tag = rest_.find("{%", tag + 1)) {
             const Sign sign = signAt(tag + 2);

@@ -98,7 +98,7 @@ std::optional<Value> findMethod(const Value& self, std::string_view name) {
         return Value::object(std::make_shared<FunctionObject>(
             std::string(name),
             [self, function](Runtime& runtime, Arguments given) {
-                runtime.budget().step(self.extent().weight / 4);
+                runtime.budget().step(self.extent().weight);
                 return function(runtime, self, std::move(given));
             },
             Extent{held.depth, 1}));

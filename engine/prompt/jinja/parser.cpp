@@ -112,9 +112,9 @@ class StatementParser {
 
     std::unique_ptr<Statement> forStatement() {
         auto node = std::make_unique<ForStatement>();
-        node->target = expressions_.target(false, "in");
+        node->target = expressions_.target(false);
         tokens_.expectName("in");
-        node->iterable = expressions_.tuple(false, "recursive");
+        node->iterable = expressions_.tuple(false);
         const Within<bool> soft(expressions_.isSoft, false);
         if (tokens_.skipName("if")) node->condition = expressions_.expression();
         node->recursive = tokens_.skipName("recursive");

@@ -184,8 +184,9 @@ Value first(Runtime& runtime, const Value& subject, Arguments given) {
 
 /// Python's reversed(): nothing for what has no order from behind.
 std::optional<std::vector<Value>> reversedItems(Runtime& runtime, const Value& subject) {
-    const bool known = subject.isString() || subject.isSequence() || subject.isDict() ||
-                       subject.objectAs<DictView>() != nullptr || subject.objectAs<RangeObject>() != nullptr;
+    const bool known = subject.isUndefined() || subject.isString() || subject.isSequence() ||
+                       subject.isDict() || subject.objectAs<DictView>() != nullptr ||
+                       subject.objectAs<RangeObject>() != nullptr;
     if (!known) return std::nullopt;
     auto items = toVector(runtime, subject);
     std::reverse(items.begin(), items.end());
@@ -194,7 +195,6 @@ std::optional<std::vector<Value>> reversedItems(Runtime& runtime, const Value& s
 
 Value last(Runtime& runtime, const Value& subject, Arguments given) {
     const Parameters none("last", std::move(given), {});
-    requireDefined(subject);
     const auto items = reversedItems(runtime, subject);
     if (!items) raise("'{}' object is not reversible", typeName(subject));
     return items->empty() ? Value::undefined("No last item, sequence was empty.") : items->front();

@@ -63,8 +63,8 @@ Value partition(Runtime&, const Value& self, Arguments given) {
     const Parameters parameters("partition", std::move(given), {""}, 1);
     const Text separator = parameters.text(0, ""), &text = self.text();
     if (separator.empty()) raise("empty separator");
-    const size_t at =
-        FromRight ? text.bytes().rfind(separator.bytes()) : text.bytes().find(separator.bytes());
+    const size_t at = FromRight ? BackwardFinder(text.bytes(), separator.bytes()).before(text.size())
+                                : findFrom(text.bytes(), separator.bytes(), 0);
     if (at == kNone)
         return FromRight ? Value::tuple({same(self, {}), same(self, {}), self})
                          : Value::tuple({self, same(self, {}), same(self, {})});
@@ -120,7 +120,8 @@ Value found(Runtime&, const Value& self, Arguments given) {
     const auto text = std::string_view(self.bytes()).substr(0, window.end);
     size_t at = kNone;
     if (window.valid) {
-        at = FromRight ? text.rfind(part.bytes()) : findFrom(text, part.bytes(), window.begin);
+        at = FromRight ? BackwardFinder(text, part.bytes()).before(text.size())
+                       : findFrom(text, part.bytes(), window.begin);
         if (FromRight && at != kNone && at < window.begin) at = kNone;
     }
     if (at != kNone) return Value::integer(static_cast<Integer>(characterCount(text.substr(0, at))));

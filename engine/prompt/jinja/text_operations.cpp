@@ -190,9 +190,9 @@ std::vector<Text> splitFromRight(const Text& text, const Text* separator, long l
         }
     } else {
         requireSeparator(*separator);
-        const std::string_view bytes = text.bytes();
-        while (!full() && end >= separator->size()) {
-            const size_t at = bytes.substr(0, end).rfind(separator->bytes());
+        const BackwardFinder finder(text.bytes(), separator->bytes());
+        while (!full()) {
+            const size_t at = finder.before(end);
             if (at == kNone) break;
             out.push_back(text.slice(at + separator->size(), end));
             end = at;
@@ -222,8 +222,23 @@ std::vector<Text> splitLines(const Text& text, bool keepEnds) {
 size_t findFrom(std::string_view text, std::string_view part, size_t from) {
     if (from > text.size()) return kNone;
     if (part.empty()) return from;
+    if (part.size() == 1) return text.find(part[0], from);
     const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
     return found == nullptr ? kNone : static_cast<size_t>(static_cast<const char*>(found) - text.data());
+}
+
+BackwardFinder::BackwardFinder(std::string_view text, std::string_view part) : text_(text), part_(part) {
+    constexpr size_t kShort = 16;  // comparing so much at every position is still linear
+    if (part.size() <= kShort) return;
+    reversedText_.assign(text.rbegin(), text.rend());
+    reversedPart_.assign(part.rbegin(), part.rend());
+}
+
+size_t BackwardFinder::before(size_t end) const {
+    if (end < part_.size()) return kNone;
+    if (reversedPart_.empty()) return text_.substr(0, end).rfind(part_);
+    const size_t found = findFrom(reversedText_, reversedPart_, text_.size() - end);
+    return found == kNone ? kNone : text_.size() - found - part_.size();
 }
 
 size_t countOf(std::string_view text, std::string_view part) {

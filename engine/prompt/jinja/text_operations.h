@@ -32,6 +32,17 @@ Text replace(const Text& text, const Text& from, const Text& to, long limit);
 size_t countOf(std::string_view text, std::string_view part);
 /// Byte offset at or after `from`, or npos; linear.
 size_t findFrom(std::string_view text, std::string_view part, size_t from);
+/// Looks from the right, in linear time however alike text and part are.
+class BackwardFinder {
+  public:
+    BackwardFinder(std::string_view text, std::string_view part);
+    /// Byte offset of the last occurrence that ends at or before `end`, or npos.
+    size_t before(size_t end) const;
+
+  private:
+    std::string_view text_, part_;
+    std::string reversedText_, reversedPart_;  // of long parts
+};
 Text joined(const std::vector<Text>& parts, const Text& separator);
 /// Spaces (or `fill`) so that the text is `width` characters wide.
 Text pad(const Text& text, size_t before, size_t after, std::string_view fill = " ");

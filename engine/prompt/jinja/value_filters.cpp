@@ -141,14 +141,9 @@ Value fileSize(Runtime& runtime, const Value& subject, Arguments given) {
     } else if (*bytes < base) {
         out = fmt::format("{:.0f} Bytes", std::trunc(*bytes));
     } else {
-        double unit = base;
+        double unit = base * base;
         size_t i = 0;
-        do {
-            unit *= base;
-        } while (*bytes >= unit && ++i < 7);
-        if (i == 7) {
-            i = 7;
-        }
+        for (; *bytes >= unit && i < 7; ++i) unit *= base;
         const char letter = "kMGTPEZY"[i];
         out = fmt::format("{:.1f} {}{}", base * *bytes / unit, binary && letter == 'k' ? 'K' : letter,
                           binary ? "iB" : "B");
