@@ -3,6 +3,8 @@
 #include <QStandardPaths>
 #include <cstdio>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "app/application.h"
@@ -102,7 +104,12 @@ int main(int argc, char** argv) {
                                             : app::SingleInstance::Wish::Raise))
         return 0;
 
-    app::Application application({options.dataFolder, options.configFolder, options.model, options.device});
+    app::Application::Options choices;
+    choices.dataFolder = options.dataFolder;
+    choices.configFolder = options.configFolder;
+    choices.model = options.model;
+    choices.device = options.device;
+    app::Application application(std::move(choices));
     std::vector<std::unique_ptr<ui::MainWindow>> windows;
     const auto open = [&] {
         windows.push_back(std::make_unique<ui::MainWindow>(application));
