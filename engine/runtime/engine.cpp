@@ -141,9 +141,10 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
                     "{}; use f16",
                     config_.keyDim);
     const KvLayout layout = KvLayout::of(config_, kvType);
-    limits_.maxRows = options.maxRows;
     limits_.maxLogitRows = options.maxLogitRows;
     const kernels::DeviceInfo device = ops_->info();
+    // A GPU unpacks each weight once a chunk, so its chunks are longer.
+    limits_.maxRows = options.maxRows > 0 ? options.maxRows : device.kind == "cuda" ? 2048 : 512;
     deviceName_ = fmt::format("{}: {}", device.kind, device.name);
     const MemoryPlan plan =
         planMemory(file_, config_, layout, limits_, options.contextTokens, options.kvBytes, device.freeBytes);

@@ -31,7 +31,7 @@ struct EngineOptions {
     KvType kvType = KvType::F16;
     size_t kvBytes = 0;                           ///< bound of the KV pools; 0: planned from free memory
     ComputeChoice compute = ComputeChoice::Int8;  ///< Float implies KvType::F32
-    int maxRows = 512;                            ///< rows of a step, i.e. the largest prefill chunk
+    int maxRows = 0;        ///< rows of a step, i.e. the largest prefill chunk; 0: what suits the device
     int maxLogitRows = 64;  ///< rows of a step whose logits are wanted; `score` likes more
 };
 

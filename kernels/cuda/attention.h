@@ -5,14 +5,14 @@
 #include "kernels/ops.h"
 
 /// Attention through block tables. Decode and verify rows split their context into pieces of kSplitTokens, so
-/// that one sequence fills the card, and merge the pieces in ascending order (as Flash-Decoding does);
+/// that one sequence fills the card, and merge the pieces in a fixed order (as Flash-Decoding does);
 /// prefill rows go in tiles of queries over tiles of tokens with a running softmax (FlashAttention-2, Dao
 /// 2023).
 namespace kernels::detail {
 
 struct ActivationView;
 
-inline constexpr int kSplitTokens = 256;
+inline constexpr int kSplitTokens = 128;
 
 /// Floats of workspace that attendDecode needs.
 size_t decodeAttentionFloats(int rows, int numHeads, int valueDim, int maxContextLength);

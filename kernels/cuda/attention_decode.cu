@@ -1,10 +1,11 @@
 // Attention of single rows over long contexts, bound by reading K and V once.
 //
-// Launch: one block for (split of 256 tokens, KV head and up to four of its query heads, row). Scores first:
-// eight lanes a token, 16 bytes of K each, all query heads of the block from one read. Then exp against the
-// split's maximum, then V: a lane keeps 8 dimensions of every head. The unnormalised result, maximum and sum
-// of each split go to the workspace [rows, numHeads, splits, valueDim + 2]; mergeKernel adds them in
-// ascending order.
+// Launch: one block for (split of 128 tokens, KV head and up to four of its query heads, row). The split's
+// block ids go to shared memory first, then a thread asks for all its pieces of K of half a split at once: 8
+// lanes a token, 16 bytes each. Scores, exp against the split's maximum, then V, where a lane keeps 8
+// dimensions of every head and again asks for several tokens at once. The unnormalised result, maximum and
+// sum of each split go to the workspace [rows, numHeads, splits, valueDim + 2]; mergeKernel adds them, each
+// of its lanes in ascending order.
 #include "kernels/cuda/activations.cuh"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/kv_row.cuh"
@@ -27,7 +28,8 @@ __device__ int sequenceOf(const int32_t* rowStart, int sequences, int row) {
     return sequence;
 }
 
-template <KvType T, int kHeads>
+/// kKeyDim: the key dimension where it is compiled in, else 0.
+template <KvType T, int kHeads, int kKeyDim>
 __global__ void __launch_bounds__(kThreads)
     splitKernel(float* workspace, const float* query, int queryStride, KvLayer layer, StepRows rows,
                 BlockTables tables, SplitShape shape) {
@@ -37,13 +39,13 @@ __global__ void __launch_bounds__(kThreads)
     const int position = rows.positions[row];
     const int firstVisible = shape.window > 0 ? max(0, position + 1 - shape.window) : 0;
     const int begin = max(split * kSplitTokens, firstVisible),
-              end = min((split + 1) * kSplitTokens, position + 1);
-    if (begin >= end) return;
+              end = min((split + 1) * kSplitTokens, position + 1), count = end - begin;
+    if (count <= 0) return;
     const int chunks = ceilDiv(shape.groupHeads, shape.headsPerBlock);
     const int kvHead = static_cast<int>(blockIdx.y) / chunks, chunk = static_cast<int>(blockIdx.y) % chunks;
     const int firstHead = kvHead * shape.groupHeads + chunk * shape.headsPerBlock;
     const int heads = min(shape.headsPerBlock, shape.groupHeads - chunk * shape.headsPerBlock);
-    const int keyDim = layer.keyDim, valueDim = layer.valueDim;
+    const int keyDim = kKeyDim > 0 ? kKeyDim : layer.keyDim, valueDim = layer.valueDim;
     const int32_t* blocks = tables.blocks + tables.start[sequenceOf(rows.rowStart, rows.sequences, row)];
 
     extern __shared__ float shared[];
@@ -51,7 +53,13 @@ __global__ void __launch_bounds__(kThreads)
     float* weights = queries + kHeads * keyDim;        // [kHeads, kSplitTokens]
     float* partial = weights + kHeads * kSplitTokens;  // [token groups, kHeads, valueDim]
     __shared__ float maxima[kHeads], totals[kHeads];
+    __shared__ uint32_t rowOf[kSplitTokens];  // block * blockTokens + place within the block, of each token
 
+    if (static_cast<int>(threadIdx.x) < count) {
+        const int token = begin + static_cast<int>(threadIdx.x);
+        rowOf[threadIdx.x] = static_cast<uint32_t>(blocks[token / layer.blockTokens] * layer.blockTokens +
+                                                   token % layer.blockTokens);
+    }
     for (int i = static_cast<int>(threadIdx.x); i < kHeads * keyDim; i += kThreads)
         queries[i] =
             i / keyDim < heads
@@ -59,29 +67,61 @@ __global__ void __launch_bounds__(kThreads)
                 : 0.0F;
     __syncthreads();
 
-    const int part = static_cast<int>(threadIdx.x % 8);
-    for (int token = begin + static_cast<int>(threadIdx.x / 8);
-         token < ceilDiv(end - begin, kTokenGroups) * kTokenGroups + begin; token += kTokenGroups) {
-        float sums[kHeads] = {};
-        if (token < end) {
-            const std::byte* key = headRows(layer, blocks[token / layer.blockTokens], kvHead).keys +
-                                   static_cast<size_t>(token % layer.blockTokens) * layer.keyRowBytes();
-            for (int k = part * 8; k < keyDim; k += 64) {
-                float values[8];
-                loadKv8<T>(key, keyDim, k, values);
+    const auto keyOf = [&](int index) {
+        const uint32_t at = rowOf[min(index, count - 1)];
+        const auto tokens = static_cast<uint32_t>(layer.blockTokens);
+        return headRows(layer, static_cast<int>(at / tokens), kvHead).keys +
+               (at % tokens) * layer.keyRowBytes();
+    };
+    const auto valueOf = [&](int index) {
+        const uint32_t at = rowOf[min(index, count - 1)];
+        const auto tokens = static_cast<uint32_t>(layer.blockTokens);
+        return headRows(layer, static_cast<int>(at / tokens), kvHead).values +
+               (at % tokens) * layer.valueRowBytes();
+    };
+
+    // Scores. Tokens beyond the split read its last one, so that the loads need no branch.
+    const int part = static_cast<int>(threadIdx.x % 8), tokenGroup = static_cast<int>(threadIdx.x / 8);
+    constexpr int kTokensAtOnce = 4;
+    for (int first = 0; first < count; first += kTokenGroups * kTokensAtOnce) {
+        float sums[kTokensAtOnce][kHeads] = {};
+        const std::byte* keys[kTokensAtOnce];
 #pragma unroll
-                for (int h = 0; h < kHeads; ++h)
+        for (int i = 0; i < kTokensAtOnce; ++i) keys[i] = keyOf(first + i * kTokenGroups + tokenGroup);
+        const auto addPiece = [&](const float(&values)[kTokensAtOnce][8], int k) {
 #pragma unroll
-                    for (int i = 0; i < 8; ++i)
-                        sums[h] = fmaf(values[i], queries[h * keyDim + k + i], sums[h]);
+            for (int h = 0; h < kHeads; ++h) {
+                float q[8];
+#pragma unroll
+                for (int j = 0; j < 8; ++j) q[j] = queries[h * keyDim + k + j];
+#pragma unroll
+                for (int i = 0; i < kTokensAtOnce; ++i)
+#pragma unroll
+                    for (int j = 0; j < 8; ++j) sums[i][h] = fmaf(values[i][j], q[j], sums[i][h]);
             }
+        };
+        const auto piece = [&](int k) {
+            float values[kTokensAtOnce][8];
+#pragma unroll
+            for (int i = 0; i < kTokensAtOnce; ++i) loadKv8<T>(keys[i], keyDim, k, values[i]);
+            addPiece(values, k);
+        };
+        if constexpr (kKeyDim > 0) {
+#pragma unroll
+            for (int k = 0; k < kKeyDim; k += 64) piece(k + part * 8);
+        } else {
+            for (int k = part * 8; k < keyDim; k += 64) piece(k);
         }
 #pragma unroll
-        for (int h = 0; h < kHeads; ++h) {
-            for (int mask = 4; mask > 0; mask >>= 1) sums[h] += __shfl_xor_sync(0xffffffffU, sums[h], mask);
-            if (shape.softcap > 0.0F) sums[h] = shape.softcap * tanhf(sums[h] / shape.softcap);
-            if (part == 0 && token < end) weights[h * kSplitTokens + token - begin] = sums[h];
-        }
+        for (int i = 0; i < kTokensAtOnce; ++i)
+#pragma unroll
+            for (int h = 0; h < kHeads; ++h) {
+                float sum = sums[i][h];
+                for (int mask = 4; mask > 0; mask >>= 1) sum += __shfl_xor_sync(0xffffffffU, sum, mask);
+                if (shape.softcap > 0.0F) sum = shape.softcap * tanhf(sum / shape.softcap);
+                const int index = first + i * kTokenGroups + tokenGroup;
+                if (part == 0 && index < count) weights[h * kSplitTokens + index] = sum;
+            }
     }
     __syncthreads();
 
@@ -89,11 +129,12 @@ __global__ void __launch_bounds__(kThreads)
     for (int h = warp; h < kHeads; h += kThreads / 32) {
         float* scores = weights + h * kSplitTokens;
         float largest = -INFINITY;
-        for (int i = lane; i < end - begin; i += 32) largest = fmaxf(largest, scores[i]);
+        for (int i = lane; i < count; i += 32) largest = fmaxf(largest, scores[i]);
         largest = warpMax(largest);
         float total = 0.0F;
-        for (int i = lane; i < end - begin; i += 32) {
-            scores[i] = expf(scores[i] - largest);
+        for (int i = lane; i < kSplitTokens; i += 32) {
+            // Past the end the weight is zero, so that the loop over values needs no branch.
+            scores[i] = i < count ? expf(scores[i] - largest) : 0.0F;
             total += scores[i];
         }
         total = warpSum(total);
@@ -105,17 +146,22 @@ __global__ void __launch_bounds__(kThreads)
     const int group = static_cast<int>(threadIdx.x) / lanes,
               first = static_cast<int>(threadIdx.x) % lanes * 8;
     if (group < groups) {
+        constexpr int kValuesAtOnce = 4;
         float sums[kHeads][8] = {};
-        for (int token = begin + group; token < end; token += groups) {
-            const std::byte* value = headRows(layer, blocks[token / layer.blockTokens], kvHead).values +
-                                     static_cast<size_t>(token % layer.blockTokens) * layer.valueRowBytes();
-            float values[8];
-            loadKv8<T>(value, valueDim, first, values);
+        for (int token = group; token < count; token += groups * kValuesAtOnce) {
+            float values[kValuesAtOnce][8];
 #pragma unroll
-            for (int h = 0; h < kHeads; ++h) {
-                const float weight = weights[h * kSplitTokens + token - begin];
+            for (int i = 0; i < kValuesAtOnce; ++i)
+                loadKv8<T>(valueOf(token + i * groups), valueDim, first, values[i]);
 #pragma unroll
-                for (int i = 0; i < 8; ++i) sums[h][i] = fmaf(weight, values[i], sums[h][i]);
+            for (int i = 0; i < kValuesAtOnce; ++i) {
+                const int at = token + i * groups;
+#pragma unroll
+                for (int h = 0; h < kHeads; ++h) {
+                    const float weight = at < count ? weights[h * kSplitTokens + at] : 0.0F;
+#pragma unroll
+                    for (int j = 0; j < 8; ++j) sums[h][j] = fmaf(weight, values[i][j], sums[h][j]);
+                }
             }
         }
 #pragma unroll
@@ -136,38 +182,64 @@ __global__ void __launch_bounds__(kThreads)
     }
 }
 
-/// Column of a row: the splits of its head added in ascending order.
-__device__ float mergeSplits(const float* splits, int column, int position, int valueDim, int window) {
-    float largest = -INFINITY, total = 0.0F, sum = 0.0F;
-    for (int split = window > 0 ? max(0, position + 1 - window) / kSplitTokens : 0;
-         split <= position / kSplitTokens; ++split) {
-        const float* piece = splits + static_cast<size_t>(split) * (valueDim + 2);
-        const float next = fmaxf(largest, piece[valueDim]);
-        const float keep = expf(largest - next), add = expf(piece[valueDim] - next);
-        sum = sum * keep + piece[column % valueDim] * add;
-        total = total * keep + piece[valueDim + 1] * add;
-        largest = next;
-    }
-    return sum / total;
-}
+// One block for 64 columns of a row. Its warps take every eighth split in ascending order and are added in
+// order, so a row's sums depend on its position alone.
+constexpr int kMergeWarps = 8;
 
-// One warp for 64 columns of a row.
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kMergeWarps * 32)
     mergeKernel(ActivationView out, const float* workspace, const int32_t* positions, int valueDim,
                 SplitShape shape) {
     letSuccessorStart();
     waitForPredecessor();
-    const int group = static_cast<int>(blockIdx.x * (kThreads / 32) + threadIdx.x / 32),
-              row = static_cast<int>(blockIdx.y);
-    if (group >= out.groups) return;
-    const auto value = [&](int column) {
-        if (column >= out.width) return 0.0F;
+    __shared__ float sums[kMergeWarps][64], columnTotals[kMergeWarps][64], columnMaxima[kMergeWarps][64];
+    const int group = static_cast<int>(blockIdx.x), row = static_cast<int>(blockIdx.y);
+    const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
+    const int position = positions[row];
+    const int firstSplit = shape.window > 0 ? max(0, position + 1 - shape.window) / kSplitTokens : 0;
+    const int lastSplit = position / kSplitTokens;
+    // A lane's two columns may belong to two heads (heads of 32 or 96 values).
+    float sum[2] = {0.0F, 0.0F}, total[2] = {0.0F, 0.0F}, largest[2] = {-INFINITY, -INFINITY};
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+        const int column = group * 64 + half * 32 + lane;
+        if (column >= out.width) continue;
         const float* splits = workspace + (static_cast<size_t>(row) * shape.numHeads + column / valueDim) *
                                               shape.splits * (valueDim + 2);
-        return mergeSplits(splits, column, positions[row], valueDim, shape.window);
-    };
-    const int column = group * 64 + static_cast<int>(threadIdx.x % 32);
-    storeGroup(out, row, group, value(column), value(column + 32));
+        for (int split = firstSplit + warp; split <= lastSplit; split += kMergeWarps) {
+            const float* piece = splits + static_cast<size_t>(split) * (valueDim + 2);
+            const float value = piece[column % valueDim], maximum = piece[valueDim],
+                        weight = piece[valueDim + 1];
+            const float next = fmaxf(largest[half], maximum);
+            const float keep = expf(largest[half] - next), add = expf(maximum - next);
+            sum[half] = sum[half] * keep + value * add;
+            total[half] = total[half] * keep + weight * add;
+            largest[half] = next;
+        }
+    }
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+        sums[warp][half * 32 + lane] = sum[half];
+        columnTotals[warp][half * 32 + lane] = total[half];
+        columnMaxima[warp][half * 32 + lane] = largest[half];
+    }
+    __syncthreads();
+    if (warp != 0) return;
+    float result[2];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+        const int at = half * 32 + lane;
+        float maximum = -INFINITY;
+        for (int other = 0; other < kMergeWarps; ++other) maximum = fmaxf(maximum, columnMaxima[other][at]);
+        float value = 0.0F, weight = 0.0F;
+        for (int other = 0; other < kMergeWarps; ++other) {
+            if (columnMaxima[other][at] == -INFINITY) continue;
+            const float factor = expf(columnMaxima[other][at] - maximum);
+            value += sums[other][at] * factor;
+            weight += columnTotals[other][at] * factor;
+        }
+        result[half] = group * 64 + at < out.width ? value / weight : 0.0F;
+    }
+    storeGroup(out, row, group, result[0], result[1]);
 }
 
 }  // namespace
@@ -185,28 +257,33 @@ void attendDecode(const ActivationView& out, const float* query, int queryStride
         shape.numHeads, groupHeads,  perBlock,     ceilDiv(rows.maxContextLength, kSplitTokens),
         shape.window,   shape.scale, shape.softcap};
     const dim3 grid(split.splits, layer.numKvHeads * chunks, rows.rows.decode);
-    const auto launchSplits = [&]<KvType T, int kHeads>() {
+    const auto launchSplits = [&]<KvType T, int kHeads, int kKeyDim>() {
         const int groups = kThreads / (layer.valueDim / 8);
         const size_t shared = static_cast<size_t>(kHeads) *
                               (layer.keyDim + kSplitTokens + groups * layer.valueDim) * sizeof(float);
-        launch("splitKernel", splitKernel<T, kHeads>, grid, kThreads, shared, stream, workspace, query,
-               queryStride, layer, rows, tables, split);
+        launch("splitKernel", splitKernel<T, kHeads, kKeyDim>, grid, kThreads, shared, stream, workspace,
+               query, queryStride, layer, rows, tables, split);
     };
-    dispatchKv(layer.type, [&]<KvType T>() {
+    const auto withHeads = [&]<KvType T, int kKeyDim>() {
         switch (perBlock) {
             case 1:
-                return launchSplits.template operator()<T, 1>();
+                return launchSplits.template operator()<T, 1, kKeyDim>();
             case 2:
-                return launchSplits.template operator()<T, 2>();
+                return launchSplits.template operator()<T, 2, kKeyDim>();
             case 3:
-                return launchSplits.template operator()<T, 3>();
+                return launchSplits.template operator()<T, 3, kKeyDim>();
             default:
-                return launchSplits.template operator()<T, 4>();
+                return launchSplits.template operator()<T, 4, kKeyDim>();
         }
+    };
+    dispatchKv(layer.type, [&]<KvType T>() {
+        if (layer.keyDim == 128) return withHeads.template operator()<T, 128>();
+        if (layer.keyDim == 64) return withHeads.template operator()<T, 64>();
+        return withHeads.template operator()<T, 0>();
     });
-    const dim3 mergeGrid(ceilDiv(out.groups, kThreads / 32), rows.rows.decode);
-    launch("mergeKernel", mergeKernel, mergeGrid, kThreads, 0, stream, out, workspace, rows.positions,
-           layer.valueDim, split);
+    launch("mergeKernel", mergeKernel,
+           dim3(static_cast<unsigned>(out.groups), static_cast<unsigned>(rows.rows.decode)), kMergeWarps * 32,
+           0, stream, out, workspace, rows.positions, layer.valueDim, split);
 }
 
 }  // namespace kernels::detail

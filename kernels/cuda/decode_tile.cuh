@@ -5,9 +5,9 @@
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/packed_tile.cuh"
 
-/// What both decode kernels compute, so that their sums are the same: a block of 8 warps takes 16 matrix
-/// rows, a warp every eighth span of them in ascending order, the tiles of a span in ascending order, and the
-/// warps' partial sums are added in warp order.
+/// What the decode product computes: a block of 8 warps takes 16 matrix rows, a warp every eighth span of
+/// them in ascending order, the tiles of a span in ascending order, and the warps' partial sums are added in
+/// warp order.
 namespace kernels::detail {
 
 inline constexpr int kDecodeWarps = 8;

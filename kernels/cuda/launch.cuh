@@ -25,25 +25,18 @@ __device__ inline void letSuccessorStart() {
 #endif
 }
 
-/// Whether the current device overlaps dependent launches. Asked once.
+/// Whether the current device overlaps dependent launches; ALCOVE_CUDA_GENERIC=1 forces the launches that
+/// every card has. Asked once.
 inline bool overlapsLaunches() {
     static const bool overlaps = [] {
+        const char* generic = std::getenv("ALCOVE_CUDA_GENERIC");
+        if (generic != nullptr && generic[0] == '1') return false;
         int device = 0, major = 0;
         return cudaGetDevice(&device) == cudaSuccess &&
                cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
                major >= 9;
     }();
     return overlaps;
-}
-
-/// Whether to use the kernels built on bulk copies; ALCOVE_CUDA_GENERIC=1 forces the generic ones. Asked
-/// once.
-inline bool streamsBulk() {
-    static const bool streams = [] {
-        const char* generic = std::getenv("ALCOVE_CUDA_GENERIC");
-        return overlapsLaunches() && (generic == nullptr || generic[0] != '1');
-    }();
-    return streams;
 }
 
 template <class... Parameters, class... Arguments>

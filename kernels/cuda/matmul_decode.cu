@@ -6,16 +6,17 @@
 // the same reads and products.
 #include "kernels/cuda/decode_tile.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/matmul_stream.cuh"
 
 namespace kernels::detail {
 namespace {
 
 constexpr int kThreads = kDecodeWarps * 32;
 
-/// The decode product for any card. Launch: one block for 16 matrix rows; a warp asks for all tiles of a span
-/// at once, and for its first span before it waits for the kernel before it.
-template <DType T, int kColumnTiles, bool kSingle>
+/// Launch: one block for 16 matrix rows; a warp asks for all tiles of a span at once, and for its first span
+/// before it waits for the kernel before it. With kAhead it also asks for the next span before it multiplies
+/// the one at hand: more registers a thread, right where a matrix has too few rows to fill the card with
+/// blocks.
+template <DType T, int kColumnTiles, bool kSingle, bool kAhead>
 __global__ void __launch_bounds__(kThreads, 2)
     productKernel(const __grid_constant__ ProductSet set, ActivationView x, int rows) {
     __shared__ float partial[kDecodeWarps * kColumnTiles * 128];
@@ -25,29 +26,47 @@ __global__ void __launch_bounds__(kThreads, 2)
     const PackedMatrix& w = product.w;
     const int rowTile = static_cast<int>(blockIdx.x) - set.firstTile[which];
 
-    LaneTile<T> batch[kSpanTiles];
-    uint2 supers = {0, 0};
-    const auto load = [&](int span) {
+    struct Span {
+        LaneTile<T> tiles[kSpanTiles];
+        uint2 supers;
+    };
+    const auto load = [&](Span& to, int span) {
         const std::byte* data = spanData<T>(w, rowTile, span);
         const SpanLayout<T> layout{spanTiles(w, span)};
 #pragma unroll
         for (int i = 0; i < kSpanTiles; ++i)
-            if (i < layout.tiles) batch[i] = loadTile<T>(data, layout, i, lane);
-        supers = loadSupers<T>(data, layout, lane);
+            if (i < layout.tiles) to.tiles[i] = loadTile<T>(data, layout, i, lane);
+        to.supers = loadSupers<T>(data, layout, lane);
     };
-    if (warp < w.spans) load(warp);
-    letSuccessorStart();
-    waitForPredecessor();
-
     float sums[kColumnTiles][4] = {};
-    for (int span = warp; span < w.spans; span += kDecodeWarps) {
-        if (span != warp) load(span);
+    const auto multiply = [&](const Span& at, int span) {
         const int tiles = spanTiles(w, span);
 #pragma unroll
         for (int i = 0; i < kSpanTiles; ++i)
             if (i < tiles)
-                addTile<T, kColumnTiles, kSingle>(sums, batch[i], supers, x, rows, span * kSpanTiles + i,
-                                                  lane);
+                addTile<T, kColumnTiles, kSingle>(sums, at.tiles[i], at.supers, x, rows,
+                                                  span * kSpanTiles + i, lane);
+    };
+    Span first, second;
+    if (warp < w.spans) load(first, warp);
+    if constexpr (kAhead)
+        if (warp + kDecodeWarps < w.spans) load(second, warp + kDecodeWarps);
+    letSuccessorStart();
+    waitForPredecessor();
+
+    if constexpr (kAhead) {
+        for (int span = warp; span < w.spans; span += 2 * kDecodeWarps) {
+            multiply(first, span);
+            if (span + 2 * kDecodeWarps < w.spans) load(first, span + 2 * kDecodeWarps);
+            if (span + kDecodeWarps >= w.spans) break;
+            multiply(second, span + kDecodeWarps);
+            if (span + 3 * kDecodeWarps < w.spans) load(second, span + 3 * kDecodeWarps);
+        }
+    } else {
+        for (int span = warp; span < w.spans; span += kDecodeWarps) {
+            if (span != warp) load(first, span);
+            multiply(first, span);
+        }
     }
 #pragma unroll
     for (int c = 0; c < kColumnTiles; ++c)
@@ -83,31 +102,28 @@ ActivationView rowsFrom(ActivationView x, int row) {
     return x;
 }
 
+int multiprocessors() {
+    static const int count = [] {
+        int device = 0, value = 0;
+        checkCuda(cudaGetDevice(&device), "device");
+        checkCuda(cudaDeviceGetAttribute(&value, cudaDevAttrMultiProcessorCount, device), "multiprocessors");
+        return value;
+    }();
+    return count;
+}
+
+/// Both kernels add in the same order, so a result does not depend on the choice.
 template <DType T, int kColumnTiles, bool kSingle>
 void launchTiles(const ProductSet& set, const ActivationView& x, int rows, cudaStream_t stream) {
     const int tiles = set.firstTile[kMaxProducts];
-    if (!streamsBulk()) {
-        launch("productKernel", productKernel<T, kColumnTiles, kSingle>, dim3(static_cast<unsigned>(tiles)),
-               kThreads, 0, stream, set, x, rows);
-        return;
-    }
-    constexpr int kShared = kStages<T> * kStageBytes<T>;
-    static const int blocks = [] {
-        checkCuda(cudaFuncSetAttribute(streamKernel<T, kColumnTiles, kSingle>,
-                                       cudaFuncAttributeMaxDynamicSharedMemorySize, kShared),
-                  "shared memory");
-        int device = 0, multiprocessors = 0, perMultiprocessor = 0;
-        checkCuda(cudaGetDevice(&device), "device");
-        checkCuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
-                  "multiprocessors");
-        checkCuda(cudaOccupancyMaxActiveBlocksPerMultiprocessor(
-                      &perMultiprocessor, streamKernel<T, kColumnTiles, kSingle>, kStreamThreads, kShared),
-                  "occupancy");
-        return multiprocessors * perMultiprocessor;
-    }();
-    launch("streamKernel", streamKernel<T, kColumnTiles, kSingle>,
-           dim3(static_cast<unsigned>(tiles < blocks ? tiles : blocks)), kStreamThreads, kShared, stream, set,
-           x, rows);
+    const auto run = [&](auto* kernel) {
+        launch("productKernel", kernel, dim3(static_cast<unsigned>(tiles)), kThreads, 0, stream, set, x,
+               rows);
+    };
+    // Two column tiles need the registers for their sums.
+    if constexpr (kColumnTiles == 1)
+        if (tiles <= 3 * multiprocessors()) return run(productKernel<T, kColumnTiles, kSingle, true>);
+    run(productKernel<T, kColumnTiles, kSingle, false>);
 }
 
 /// All products of `set` are of type T; rows are taken 16 at a time.

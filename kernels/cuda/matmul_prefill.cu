@@ -8,7 +8,7 @@ namespace {
 
 constexpr size_t kSlabValues = 16U << 20;  // 32 MiB of bfloat16: well inside an H200's 60 MB of L2
 constexpr size_t kWorkspaceBytes = 32U << 20;
-constexpr int kTypicalRows = 512;  // algorithms are chosen for this many rows
+constexpr int kTypicalRows = 2048;  // algorithms are chosen for this many rows
 
 void checkBlas(cublasStatus_t status, const char* what) {
     if (status != CUBLAS_STATUS_SUCCESS)

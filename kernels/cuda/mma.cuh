@@ -8,9 +8,9 @@ namespace kernels::detail {
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 __device__ inline void mmaS8M8K16(int& d0, int& d1, uint32_t a, uint32_t b) {
-    asm volatile("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0,%1}, {%2}, {%3}, {%0,%1};"
-                 : "+r"(d0), "+r"(d1)
-                 : "r"(a), "r"(b));
+    asm("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0,%1}, {%2}, {%3}, {%0,%1};"
+        : "+r"(d0), "+r"(d1)
+        : "r"(a), "r"(b));
 }
 #endif
 
@@ -22,8 +22,7 @@ __device__ inline void mmaS8K32(int (&d)[4], const uint32_t* a, uint32_t b0, uin
     mmaS8M8K16(d[0], d[1], a[2], b1);
     mmaS8M8K16(d[2], d[3], a[3], b1);
 #else
-    asm volatile(
-        "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+    asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
         "{%0,%1,%2,%3};"
         : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
@@ -35,8 +34,7 @@ __device__ inline void mmaS8K16(int (&d)[4], uint32_t a0, uint32_t a1, uint32_t 
     mmaS8M8K16(d[0], d[1], a0, b);
     mmaS8M8K16(d[2], d[3], a1, b);
 #else
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
+    asm("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5}, {%6}, {%0,%1,%2,%3};"
         : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
         : "r"(a0), "r"(a1), "r"(b));
 #endif

@@ -79,15 +79,51 @@ __global__ void repackScales(PackedMatrix w, StoredRows stored, int tiles) {
             store(layout.supers(), within % 8 * 2 + within / 8, storedSupers<T>(data, k));
 }
 
+/// One warp a tile: every lane turns its 32 quants into values and writes four adjacent ones at a time.
 template <DType T>
-__global__ void unpackRows(__nv_bfloat16* out, PackedMatrix w, int firstRow, int count) {
-    const size_t pair = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-    const size_t index = pair * 2;
-    if (index >= static_cast<size_t>(count) * w.columns) return;
-    const int row = firstRow + static_cast<int>(index / w.columns),
-              column = static_cast<int>(index % w.columns);
-    const float2 values = {packedValue<T>(w, row, column), packedValue<T>(w, row, column + 1)};
-    reinterpret_cast<__nv_bfloat162*>(out)[pair] = __float22bfloat162_rn(values);
+__global__ void __launch_bounds__(kThreads)
+    unpackTiles(__nv_bfloat16* out, PackedMatrix w, int firstRow, int count) {
+    using Facts = TypeFacts<T>;
+    waitForPredecessor();
+    const int index = static_cast<int>(blockIdx.x * (kThreads / 32) + threadIdx.x / 32);
+    const int lane = static_cast<int>(threadIdx.x % 32), g = lane / 4, t = lane % 4;
+    const int rowTile = index / w.kTiles, kTile = index % w.kTiles;
+    if (rowTile * 16 >= count) return;
+    const std::byte* span = spanData<T>(w, firstRow / 16 + rowTile, kTile / kSpanTiles);
+    const SpanLayout<T> layout{spanTiles(w, kTile / kSpanTiles)};
+    const LaneTile<T> tile = loadTile<T>(span, layout, kTile % kSpanTiles, lane);
+    const uint2 supers = loadSupers<T>(span, layout, lane);
+    uint32_t r[8];
+    unpackTile<T>(tile, r);
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+        const int row = rowTile * 16 + g + 8 * h;
+        if (row >= count) continue;
+#pragma unroll
+        for (int quarter = 0; quarter < 4; ++quarter) {
+            const int column = kTile * 64 + quarter * 16 + t * 4;
+            if (column >= w.columns) continue;
+            const uint32_t scales = h == 0 ? tile.scales.x : tile.scales.y;
+            uint32_t minimums = 0;
+            if constexpr (Facts::kMinimums) minimums = h == 0 ? tile.minimums.x : tile.minimums.y;
+            const Affine a = unpackScale<T>(scales, minimums, h == 0 ? supers.x : supers.y,
+                                            Facts::kGroup == 16 ? quarter : quarter / 2);
+            const uint32_t quants = r[quarter / 2 * 4 + quarter % 2 * 2 + h];
+            float values[4];
+#pragma unroll
+            for (int j = 0; j < 4; ++j) {
+                const uint32_t byte = quants >> (8 * j) & 255U;
+                const float quant = Facts::kLookup || Facts::kBytes
+                                        ? static_cast<float>(static_cast<int8_t>(byte))
+                                        : static_cast<float>(byte);
+                values[j] = fmaf(a.scale, quant, a.minimum);
+            }
+            const __nv_bfloat162 pairs[2] = {__floats2bfloat162_rn(values[0], values[1]),
+                                             __floats2bfloat162_rn(values[2], values[3])};
+            *reinterpret_cast<uint2*>(out + static_cast<size_t>(row) * w.columns + column) =
+                *reinterpret_cast<const uint2*>(pairs);
+        }
+    }
 }
 
 __global__ void plainRowsToBf16(__nv_bfloat16* out, PackedMatrix w, int firstRow, int count) {
@@ -164,7 +200,8 @@ void unpackToBf16(void* out, const PackedMatrix& from, int firstRow, int count, 
         plainRowsToBf16<<<blocks(values), kThreads, 0, stream>>>(to, from, firstRow, count);
     else
         dispatchQuantised(from.type, [&]<DType T>() {
-            unpackRows<T><<<blocks(values / 2), kThreads, 0, stream>>>(to, from, firstRow, count);
+            const int tiles = ceilDiv(count, 16) * from.kTiles;
+            unpackTiles<T><<<ceilDiv(tiles, kThreads / 32), kThreads, 0, stream>>>(to, from, firstRow, count);
         });
     checkLaunch("unpackToBf16");
 }

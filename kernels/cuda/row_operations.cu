@@ -8,7 +8,9 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// addNorm: one block a row; the row stays in shared memory between its two or three passes.
+// addNorm: one block a row; the row stays in shared memory between its two or three passes. The number of
+// threads, and with it the order of the sums, depends on the width alone.
+template <int kThreads>
 __global__ void __launch_bounds__(kThreads)
     addNormKernel(ActivationView out, float* residual, const float* branch, const float* branchNorm,
                   const float* norm, float epsilon, int width) {
@@ -159,12 +161,15 @@ __global__ void __launch_bounds__(kHeadsPerBlock * 32)
         const int half = args.rope.dimensions / 2;
         const int position = positions[row];
         for (int i = lane; i < half; i += 32) {
-            // The angle reaches 1e5 radians, so it is formed and reduced in double.
-            double sine, cosine;
-            sincos(static_cast<double>(position) * static_cast<double>(args.rope.inverseFrequency[i]), &sine,
-                   &cosine);
-            const float s = static_cast<float>(sine) * args.rope.magnitude,
-                        c = static_cast<float>(cosine) * args.rope.magnitude;
+            // The angle reaches 1e5 radians, so it is formed and reduced in double; what is left is below pi.
+            const double angle =
+                static_cast<double>(position) * static_cast<double>(args.rope.inverseFrequency[i]);
+            constexpr double kTurn = 6.283185307179586476925286766559;
+            const auto reduced = static_cast<float>(fma(-rint(angle * (1.0 / kTurn)), kTurn, angle));
+            float s, c;
+            sincosf(reduced, &s, &c);
+            s *= args.rope.magnitude;
+            c *= args.rope.magnitude;
             const int first = args.rope.pairs == RopePairs::Interleaved ? 2 * i : i;
             const int second = args.rope.pairs == RopePairs::Interleaved ? 2 * i + 1 : i + half;
             const float a = in[first], b = in[second];
@@ -191,9 +196,13 @@ __global__ void __launch_bounds__(kHeadsPerBlock * 32)
 
 void addNorm(const ActivationView& out, float* residual, const float* branch, const float* branchNorm,
              const float* norm, float epsilon, int rows, int width, cudaStream_t stream) {
-    launch("addNorm", addNormKernel, dim3(rows), kThreads,
-           static_cast<size_t>(out.groups) * 64 * sizeof(float), stream, out, residual, branch, branchNorm,
-           norm, epsilon, width);
+    const size_t shared = static_cast<size_t>(out.groups) * 64 * sizeof(float);
+    if (width >= 1024)
+        launch("addNorm", addNormKernel<1024>, dim3(rows), 1024, shared, stream, out, residual, branch,
+               branchNorm, norm, epsilon, width);
+    else
+        launch("addNorm", addNormKernel<256>, dim3(rows), 256, shared, stream, out, residual, branch,
+               branchNorm, norm, epsilon, width);
 }
 
 void gatedActivation(const ActivationView& out, const float* gate, const float* up, int stride, GateKind kind,
