@@ -18,7 +18,7 @@ using jinja::Origin;
 using jinja::Value;
 using Json = nlohmann::ordered_json;
 
-Value fromJson(const Json& json, int depth = 0) {
+Value fromJson(const Json& json, int depth = 0, Origin origin = Origin::Data) {
     if (depth > jinja::kMaxValueDepth) jinja::raise("the messages nest too deeply");
     switch (json.type()) {
         case Json::value_t::boolean:
@@ -30,17 +30,17 @@ Value fromJson(const Json& json, int depth = 0) {
         case Json::value_t::number_float:
             return Value::number(json.get<double>());
         case Json::value_t::string:
-            return Value::string(json.get_ref<const std::string&>(), Origin::Data);
+            return Value::string(json.get_ref<const std::string&>(), origin);
         case Json::value_t::array: {
             std::vector<Value> items;
             items.reserve(json.size());
-            for (const Json& item : json) items.push_back(fromJson(item, depth + 1));
+            for (const Json& item : json) items.push_back(fromJson(item, depth + 1, origin));
             return Value::list(std::move(items));
         }
         case Json::value_t::object: {
             jinja::Dict dict;
             for (const auto& entry : json.items())
-                dict.set(Value::string(entry.key(), Origin::Data), fromJson(entry.value(), depth + 1));
+                dict.set(Value::string(entry.key(), origin), fromJson(entry.value(), depth + 1, origin));
             return Value::dict(std::move(dict));
         }
         default:
@@ -62,8 +62,9 @@ Value messagesFromJson(const Json& messages) {
     std::vector<Value> items;
     items.reserve(messages.size());
     for (const Json& message : messages) {
+        const Origin origin = jinja::messageOrigin(items.size());
         if (!message.is_object()) {
-            items.push_back(fromJson(message, 1));
+            items.push_back(fromJson(message, 1, origin));
             continue;
         }
         jinja::Dict dict;
@@ -72,7 +73,7 @@ Value messagesFromJson(const Json& messages) {
                               isPlainWord(entry.value().get_ref<const std::string&>());
             dict.set(Value::string(entry.key(), Origin::Data),
                      role ? Value::string(entry.value().get<std::string>(), Origin::Template)
-                          : fromJson(entry.value(), 2));
+                          : fromJson(entry.value(), 2, origin));
         }
         items.push_back(Value::dict(std::move(dict)));
     }
@@ -105,7 +106,8 @@ std::vector<RenderedPiece> piecesOf(const jinja::Text& text) {
     std::vector<RenderedPiece> pieces;
     size_t begin = 0;
     for (const auto& run : text.runs()) {
-        pieces.push_back({text.bytes().substr(begin, run.end - begin), run.origin == Origin::Template});
+        pieces.push_back({text.bytes().substr(begin, run.end - begin), run.origin == Origin::Template,
+                          jinja::messageOf(run.origin)});
         begin = run.end;
     }
     return pieces;

@@ -12,10 +12,12 @@
 namespace engine {
 
 /// A run of a rendered prompt. `special`: the template's own text, in which special tokens are recognised;
-/// otherwise data (message contents, tools, variables), in which none are.
+/// otherwise data (message contents, tools, variables), in which none are. `message`: which one the text came
+/// from, if any (its role is the template's).
 struct RenderedPiece {
     std::string text;
     bool special = false;
+    std::optional<size_t> message = std::nullopt;
 };
 
 /// What a template is rendered with. Messages are objects with "role" and "content" and whatever else a

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/prompt/generated_text.h"
+
 namespace engine {
 
 PromptBuilder::PromptBuilder(std::shared_ptr<const Tokenizer> tokenizer,
@@ -48,45 +50,43 @@ Result<std::vector<TokenId>> PromptBuilder::buildChat(const GenerateRequest& req
     return splice(*pieces, request);
 }
 
-std::vector<TokenId> PromptBuilder::encode(const std::vector<RenderedPiece>& pieces) const {
+/// Appends the ids of the bytes [begin, end) of the pieces' text. Behind other ids the text goes on: where
+/// the vocabulary puts a space before all it encodes, the text's own space is that one.
+void PromptBuilder::append(const std::vector<RenderedPiece>& pieces, size_t begin, size_t end,
+                           std::vector<TokenId>& ids) const {
+    const bool goesOn =
+        tokenizer_->stripsLeadingSpace() && !ids.empty() && !tokenizer_->isControl(ids.back());
     std::vector<TextPiece> texts;
-    texts.reserve(pieces.size());
-    for (const RenderedPiece& piece : pieces) texts.push_back({piece.text, piece.special});
-    return tokenizer_->encode(texts, false);
+    size_t start = 0;
+    for (const RenderedPiece& piece : pieces) {
+        const size_t from = std::max(begin, start), to = std::min(end, start + piece.text.size());
+        if (from < to)
+            texts.push_back({std::string_view(piece.text).substr(from - start, to - from), piece.special});
+        start += piece.text.size();
+    }
+    if (texts.empty()) return;
+    if (goesOn && texts.front().text.starts_with(' ')) texts.front().text.remove_prefix(1);
+    const auto encoded = tokenizer_->encode(texts, false);
+    ids.insert(ids.end(), encoded.begin(), encoded.end());
 }
 
-/// Encodes the runs between the messages whose own ids can stand. A run border falls where a generated reply
-/// began, which is where the model saw one too: after the generation prompt, and before the end token's text.
+/// Encodes the stretches between the replies whose own ids can stand. A border falls where a generated reply
+/// began, which is where the model saw one too: behind the generation prompt; and where it ends or stops
+/// reading the same.
 std::vector<TokenId> PromptBuilder::splice(const std::vector<RenderedPiece>& pieces,
                                            const GenerateRequest& request) const {
     std::vector<TokenId> ids;
-    std::vector<RenderedPiece> run;
-    size_t message = 0;
-    const auto nextGenerated = [&](const std::string& text) -> const std::vector<TokenId>* {
-        for (size_t i = message; i < request.generatedIds.size(); ++i) {
-            const auto& own = request.generatedIds[i];
-            if (own.empty() || tokenizer_->decode(own) != text) continue;
-            message = i + 1;
-            return &own;
-        }
-        return nullptr;
-    };
-    for (const RenderedPiece& piece : pieces) {
-        const std::vector<TokenId>* own = piece.special ? nullptr : nextGenerated(piece.text);
-        if (own == nullptr) {
-            run.push_back(piece);
-            continue;
-        }
-        const auto before = encode(run);
-        ids.insert(ids.end(), before.begin(), before.end());
-        // The end token is the template's to write.
-        const auto end = std::find_if(own->begin(), own->end(),
-                                      [&](TokenId id) { return tokenizer_->isEndOfGeneration(id); });
-        ids.insert(ids.end(), own->begin(), end);
-        run.clear();
+    const GeneratedText text(*tokenizer_, pieces);
+    size_t done = 0;  // bytes of the text that `ids` stand for
+    for (size_t message = 0; message < request.generatedIds.size(); ++message) {
+        const auto& own = request.generatedIds[message];
+        const auto match = own.empty() ? std::nullopt : text.find(message, own, done);
+        if (!match) continue;
+        append(pieces, done, match->begin, ids);
+        ids.insert(ids.end(), own.begin(), own.begin() + static_cast<ptrdiff_t>(match->idCount));
+        done = match->end;
     }
-    const auto rest = encode(run);
-    ids.insert(ids.end(), rest.begin(), rest.end());
+    append(pieces, done, text.text().size(), ids);
     // Templates mostly write BOS themselves; a vocabulary that wants one gets exactly one.
     if (tokenizer_->addsBos() && tokenizer_->bos() && (ids.empty() || ids.front() != *tokenizer_->bos()))
         ids.insert(ids.begin(), *tokenizer_->bos());

@@ -14,8 +14,9 @@ class PromptBuilder {
     PromptBuilder(std::shared_ptr<const Tokenizer> tokenizer,
                   std::shared_ptr<const ChatTemplate> chatTemplate);
 
-    /// Ids of the request's raw prompt or rendered messages. Where a message's text came from the model and
-    /// still reads the same, its own ids stand, so that what was sampled is found again in a prefix cache.
+    /// Ids of the request's raw prompt or rendered messages. Where a message's text came from the model, the
+    /// ids it generated stand as far as they read the same, so that the prompt begins with the prompt and the
+    /// reply before it and both are found again in a prefix cache.
     Result<std::vector<TokenId>> build(const GenerateRequest& request) const;
 
   private:
@@ -23,7 +24,8 @@ class PromptBuilder {
     Result<std::vector<TokenId>> buildChat(const GenerateRequest& request) const;
     std::vector<TokenId> splice(const std::vector<RenderedPiece>& pieces,
                                 const GenerateRequest& request) const;
-    std::vector<TokenId> encode(const std::vector<RenderedPiece>& pieces) const;
+    void append(const std::vector<RenderedPiece>& pieces, size_t begin, size_t end,
+                std::vector<TokenId>& ids) const;
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::shared_ptr<const ChatTemplate> chatTemplate_;
 };

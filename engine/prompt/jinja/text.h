@@ -1,14 +1,25 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace engine::jinja {
 
-/// Who wrote some bytes: the template itself (special tokens count in them) or its data (they do not).
-enum class Origin : bool { Data = false, Template = true };
+/// Who wrote some bytes: the template itself (special tokens count in them) or its data (they do not), and
+/// which message if it was one.
+enum class Origin : uint32_t { Data, Template, FirstMessage };
+constexpr Origin messageOrigin(size_t index) {
+    return static_cast<Origin>(static_cast<uint32_t>(Origin::FirstMessage) + static_cast<uint32_t>(index));
+}
+/// Nothing when no message wrote it.
+constexpr std::optional<size_t> messageOf(Origin origin) {
+    if (origin < Origin::FirstMessage) return std::nullopt;
+    return static_cast<size_t>(origin) - static_cast<size_t>(Origin::FirstMessage);
+}
 
 /// UTF-8 whose every byte knows its origin, kept as runs. Cutting and joining keep origins.
 class Text {
