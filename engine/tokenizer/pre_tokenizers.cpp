@@ -37,8 +37,10 @@ constexpr std::string_view kMiniCpm5 =
 constexpr std::string_view kUfakzeka =
     R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
+// White space goes in powers of two. The look-behind changes no match (where a run was cut, no newline is
+// left in it) and keeps long runs linear.
 constexpr std::string_view kJais2 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+)"
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|(?<!(?![\r\n])\s)\s*[\r\n]+)"
     R"(|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S))"
     R"(|\s{1,2}(?!\S)|\s{1})";
 
@@ -102,6 +104,38 @@ constexpr std::string_view kBloom =
     R"( ?[^(\s|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{0964}\x{06D4}\x{060C})]+)";
 constexpr std::string_view kLines = R"([^\n]+|[\n]+)";
 
+// Digits in threes, counted from the end of their run, as a number is read out. The tokenizers' own
+// expressions look ahead to the run's end before every group; these do so once a run (the look-behind and \G,
+// "where the last match ended", tell where they are) and so stay linear on a mebibyte of digits.
+constexpr std::string_view kThreesOfNumbers =
+    R"(\G(?<=\p{N})\p{N}{3}|(?<!\p{N})\p{N}{1,3}(?=(?:\p{N}{3})*+(?!\p{N})))";
+// Only where no word character (as Oniguruma has them) follows the run: the original asks for a word border
+// there.
+constexpr std::string_view kThreesOfDigits =
+    R"(\G(?<=\d)\d{3}|(?<!\d)\d{1,3}(?=(?:\d{3})*+(?![\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{B2}\x{B3}\x{B9}\x{BC}-\x{BE}])))";
+// Empty matches: borders before every group but a leading shorter one.
+constexpr std::string_view kBordersOfThrees =
+    R"(\G(?<=\d)\d\d\K(?=\d{3})|(?<!\d)(?:\d{1,2}\K)?(?=(?:\d{3})++(?!\d)))";
+
+// `&&[^\p{Han}]` of the original is written as a look-ahead. "sc:" because PCRE2 otherwise counts script
+// extensions.
+constexpr std::string_view kKimiK2 =
+    R"(\p{sc:Han}+)"
+    R"(|[^\r\n\p{L}\p{N}]?(?:(?!\p{sc:Han})[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])*(?:(?!\p{sc:Han})[\p{Ll}\p{Lm}\p{Lo}\p{M}])+(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+    R"(|[^\r\n\p{L}\p{N}]?(?:(?!\p{sc:Han})[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])+(?:(?!\p{sc:Han})[\p{Ll}\p{Lm}\p{Lo}\p{M}])*(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
+    R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+// Chameleon's own tokens are written out in its expressions.
+constexpr std::string_view kChameleonSentinel = "<sentinel:[0-9]+>";
+constexpr std::string_view kChameleonImage = "IMGIMG[A-I]{1,4}Z";
+constexpr std::string_view kChameleonSpaces = R"([\t\n]|    |  )";
+constexpr std::string_view kOnePunctuation = R"([\p{P}!-/:-@\[-`{-~])";
+
+constexpr std::string_view kAsianScripts =
+    R"([\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{8C48}-\x{FAFF}\x{3040}-\x{309F}\x{30A0}-\x{30FF}\x{FF65}-\x{FF9F})"
+    R"(\x{2F00}-\x{2FDF}\x{0E40}-\x{0E7F}\x{0E80}-\x{0EFF}\x{1780}-\x{17FF}\x{1000}-\x{109F}\x{AA60}-\x{AA7F})"
+    R"(\x{A9E0}-\x{A9FF}\x{AC00}-\x{D7AF}\x{1100}-\x{11FF}]+)";
+
 enum Flags : unsigned { kPlain = 0, kWholeWords = 1, kBos = 2 };
 
 struct Family {
@@ -140,6 +174,14 @@ const std::vector<Family>& families() {
         {{"exaone-moe"}, {kExaoneMoe}, kPlain},
         {{"tekken"}, {kTekken}, kWholeWords | kBos},
         {{"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"}, {kGpt4o}, kPlain},
+        {{"granite-embed-multi-97m"}, {kGpt4o}, kWholeWords},
+        {{"tiny_aya", "cohere2moe"}, {kThreesOfDigits, kGpt4o}, kPlain},
+        {{"kimi-k2"}, {kKimiK2}, kPlain},
+        {{"superbpe"}, {kDigits, kBordersOfThrees}, kPlain},
+        {{"afmoe"}, {kThreesOfNumbers, kAsianScripts, kDeepSeek3}, kPlain},
+        {{"chameleon"},
+         {kChameleonSentinel, kChameleonImage, kChameleonSpaces, kDigit, kOnePunctuation, kGpt2},
+         kBos},
         {{"youtu"}, {kYoutuScripts, kYoutu}, kWholeWords},
         {{"deepseek-llm"},
          {kNewline, kDeepSeekLetters, kDeepSeekPunctuation, kDeepSeekTrailingSpace, kDeepSeekCjk, kDigit},
