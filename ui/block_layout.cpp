@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kListIndent = 26;
 constexpr int kQuoteIndent = 18;
+constexpr int kCodeSide = 4;  // of the background of inline code
 
 class TextBlockLayout final : public BlockLayout {
   public:
@@ -134,6 +135,27 @@ QString BlockLayout::linkAt(QPointF) const {
     return QString();
 }
 
+/// Gives one character room after it, for the background of inline code beside it.
+static void widen(QList<QTextLayout::FormatRange>& formats, int position) {
+    for (qsizetype i = 0; i < formats.size(); ++i) {
+        QTextLayout::FormatRange& range = formats[i];
+        if (position < range.start || position >= range.start + range.length) continue;
+        QTextLayout::FormatRange one = range, rest = range;
+        one.start = position;
+        one.length = 1;
+        QFont font = one.format.font();
+        font.setLetterSpacing(QFont::AbsoluteSpacing, kCodeSide);
+        one.format.setFont(font);
+        rest.start = position + 1;
+        rest.length = range.start + range.length - rest.start;
+        range.length = position - range.start;
+        if (rest.length > 0) formats.insert(i + 1, rest);
+        formats.insert(i + 1, one);
+        if (formats[i].length == 0) formats.removeAt(i);
+        return;
+    }
+}
+
 void SpanText::set(const MarkdownSpans& spans, const QFont& font, const QColor& color, int lineHeight,
                    const Theme& theme) {
     lineHeight_ = lineHeight;
@@ -160,6 +182,11 @@ void SpanText::set(const MarkdownSpans& spans, const QFont& font, const QColor& 
         format.setForeground(span.link.isEmpty() ? color : theme.color(Token::Link));
         formats.push_back(range);
         if (code || !span.link.isEmpty()) runs_.push_back({start, length, span.link, code});
+    }
+    for (const Run& run : runs_) {
+        if (!run.code) continue;
+        if (run.start > 0) widen(formats, run.start - 1);
+        widen(formats, run.start + run.length - 1);
     }
     layout_ = std::make_unique<QTextLayout>(text_, font);
     layout_->setFormats(formats);
@@ -210,7 +237,8 @@ void SpanText::fillRange(QPainter& painter, QPointF at, TextRange range, const Q
             painter.setPen(Qt::NoPen);
             painter.setBrush(color);
             painter.drawRoundedRect(
-                QRectF(left - 3, middle - half, right - left + 6, 2 * half).translated(at), 4, 4);
+                QRectF(left - kCodeSide, middle - half, right - left + kCodeSide, 2 * half).translated(at), 4,
+                4);
         } else {
             painter.fillRect(QRectF(left, top, std::max<qreal>(right - left, 3), bottom - top).translated(at),
                              color);

@@ -7,11 +7,7 @@ namespace ui {
 
 ConversationModel::ConversationModel(app::ConversationStore& store, QObject* parent)
     : QAbstractListModel(parent), store_(store), conversations_(store.conversations()) {
-    connect(&store, &app::ConversationStore::conversationAdded, this,
-            [this](const app::Conversation& conversation) {
-                conversations_.prepend(conversation);
-                rebuild();
-            });
+    connect(&store, &app::ConversationStore::conversationAdded, this, &ConversationModel::changed);
     connect(&store, &app::ConversationStore::conversationChanged, this, &ConversationModel::changed);
     connect(&store, &app::ConversationStore::conversationRemoved, this, [this](qint64 id) {
         conversations_.removeIf(

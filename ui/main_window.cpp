@@ -24,6 +24,7 @@
 #include "ui/message_model.h"
 #include "ui/message_view.h"
 #include "ui/model_picker.h"
+#include "ui/resources.h"
 #include "ui/settings_dialog.h"
 #include "ui/shortcuts_dialog.h"
 #include "ui/status_line.h"
@@ -51,6 +52,7 @@ QToolButton* iconButton(QWidget* parent, const QString& name, const QString& key
 
 MainWindow::MainWindow(app::Application& application, QWidget* parent)
     : QMainWindow(parent), app_(application) {
+    initTranslations();
     setObjectName(QStringLiteral("mainWindow"));
     setWindowIcon(QIcon(QStringLiteral(":/icons/alcove.svg")));
     setMinimumSize(420, 420);
@@ -153,7 +155,7 @@ void MainWindow::build() {
     row->addWidget(list_);
     row->addWidget(content, 1);
     setCentralWidget(root);
-    toast_ = new Toast(content);
+    toast_ = new Toast(middle_);
     // Tab goes from the box to the messages and on to the sidebar.
     setTabOrder(composer_->edit(), composer_->sendButton());
     setTabOrder(composer_->sendButton(), view_);
@@ -515,7 +517,7 @@ void MainWindow::resizeEvent(QResizeEvent* event) {
     QMainWindow::resizeEvent(event);
     const bool crossed = (event->oldSize().width() < kNarrow) != (event->size().width() < kNarrow);
     if (crossed || !event->oldSize().isValid()) adaptSidebar();
-    toast_->place(middle_->geometry().bottom());
+    toast_->place();
 }
 
 bool MainWindow::eventFilter(QObject* watched, QEvent* event) {

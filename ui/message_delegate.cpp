@@ -237,7 +237,7 @@ QString MessageDelegate::statsLine(const app::ReplyStats& stats) {
     }
     if (stats.ttftMillis > 0)
         parts += tr("first token after %1 s").arg(locale.toString(stats.ttftMillis / 1000, 'f', 2));
-    parts += QCoreApplication::translate("ui::MessageDelegate", "%n token(s)", nullptr, stats.newTokens);
+    parts += stats.newTokens == 1 ? tr("1 token") : tr("%1 tokens").arg(locale.toString(stats.newTokens));
     if (stats.cachedTokens > 0)
         parts += tr("%1 of the prompt cached").arg(locale.toString(stats.cachedTokens));
     return parts.join(QStringLiteral("  ·  "));

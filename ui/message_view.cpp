@@ -7,18 +7,22 @@
 #include <QMenu>
 #include <QPainter>
 #include <QScrollBar>
+#include <QStyle>
 #include <QTextBoundaryFinder>
 #include <QToolButton>
 #include <QToolTip>
 #include <cmath>
 
 #include "ui/code_layout.h"
+#include "ui/message_accessible.h"
 
 namespace ui {
 
 namespace {
 
 constexpr int kFrameMillis = 16;
+constexpr int kBarWidth = 12;  // as in the style sheet
+constexpr int kFade = 20;      // text fades out at an edge where it goes on
 constexpr int kBottomSpace = 12;
 constexpr int kNearEnd = 32;   // so close to the end counts as there
 constexpr int kKeptRows = 40;  // layouts kept beside what is in sight
@@ -28,11 +32,24 @@ constexpr int kCopiedMillis = 1500;
 
 MessageView::MessageView(const Theme& theme, QWidget* parent)
     : QAbstractScrollArea(parent), theme_(theme), delegate_(theme) {
+    installMessageAccessibility();
     setObjectName(QStringLiteral("messageView"));
     setAccessibleName(tr("Conversation"));
     setFrameShape(QFrame::NoFrame);
     setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     setFocusPolicy(Qt::StrongFocus);
+    // The bar always has its place, and as much room at the other side, so that the column of text stays in
+    // the middle of the window. With nothing to scroll the style leaves the bar empty.
+    setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOn);
+    setViewportMargins(kBarWidth, 0, 0, 0);
+    verticalScrollBar()->setProperty("idle", true);
+    connect(verticalScrollBar(), &QScrollBar::rangeChanged, this, [this](int, int last) {
+        QScrollBar* bar = verticalScrollBar();
+        if (bar->property("idle").toBool() == (last == 0)) return;
+        bar->setProperty("idle", last == 0);
+        bar->style()->unpolish(bar);
+        bar->style()->polish(bar);
+    });
     viewport()->setMouseTracking(true);
     viewport()->setCursor(Qt::ArrowCursor);
     verticalScrollBar()->setSingleStep(28);
@@ -374,6 +391,22 @@ void MessageView::paintEvent(QPaintEvent* event) {
                         *row.layout, begin, end);
         painter.restore();
     }
+    paintFades(painter);
+}
+
+void MessageView::paintFades(QPainter& painter) const {
+    const QScrollBar* bar = verticalScrollBar();
+    const QColor solid = theme_.color(Token::Window);
+    QColor clear = solid;
+    clear.setAlpha(0);
+    const auto fade = [&](qreal edge, qreal inner) {
+        QLinearGradient gradient(0, edge, 0, inner);
+        gradient.setColorAt(0, solid);
+        gradient.setColorAt(1, clear);
+        painter.fillRect(QRectF(0, std::min(edge, inner), viewport()->width(), kFade), gradient);
+    };
+    if (bar->value() > 0) fade(0, kFade);
+    if (bar->value() < bar->maximum()) fade(viewport()->height(), viewport()->height() - kFade);
 }
 
 int MessageView::rowAt(int y) const {

@@ -112,6 +112,7 @@ class MessageView : public QAbstractScrollArea {
     void setFollowing(bool following);
     void forgetFarRows();
     void placeJumpButton();
+    void paintFades(QPainter& painter) const;
     void updateHover(QPoint point);
     void trigger(int row, MessageAction action);
     void flashCopied(int row);

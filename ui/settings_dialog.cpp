@@ -1,5 +1,6 @@
 #include "ui/settings_dialog.h"
 
+#include <QAbstractItemView>
 #include <QCheckBox>
 #include <QComboBox>
 #include <QDialogButtonBox>
@@ -36,6 +37,7 @@ QFormLayout* formOf(QWidget* page, const QString& title) {
 
 void addRow(QFormLayout* form, const QString& label, QWidget* field, const QString& help = {}) {
     field->setAccessibleName(label);
+    if (auto* choice = qobject_cast<QComboBox*>(field)) choice->view()->setAccessibleName(label);
     if (!help.isEmpty()) {
         field->setToolTip(help);
         field->setAccessibleDescription(help);

@@ -9,7 +9,8 @@ namespace ui {
 
 namespace {
 constexpr int kBar = 56;
-}
+constexpr int kRefreshMillis = 120;
+}  // namespace
 
 ContextMeter::ContextMeter(const Theme& theme, QWidget* parent) : QWidget(parent), theme_(theme) {
     setSizePolicy(QSizePolicy::Fixed, QSizePolicy::Fixed);
@@ -73,6 +74,9 @@ StatusLine::StatusLine(const app::ChatEngine& engine, const Theme& theme, QWidge
     row->addWidget(figures_);
     row->addWidget(meter_);
     setFixedHeight(26);
+    timer_.setSingleShot(true);
+    timer_.setInterval(kRefreshMillis);
+    connect(&timer_, &QTimer::timeout, this, &StatusLine::showNow);
     connect(&engine, &app::ChatEngine::modelChanged, this, &StatusLine::refresh);
     connect(&engine, &app::ChatEngine::snapshotChanged, this, &StatusLine::refresh);
     refresh();
@@ -113,6 +117,10 @@ QString StatusLine::figures() const {
 }
 
 void StatusLine::refresh() {
+    if (!timer_.isActive()) timer_.start();
+}
+
+void StatusLine::showNow() {
     const app::ModelStatus& model = engine_.model();
     QString device;
     switch (model.state) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <QTimer>
 #include <QWidget>
 
 #include "app/chat/chat_engine.h"
@@ -33,6 +34,7 @@ class StatusLine : public QWidget {
   public:
     StatusLine(const app::ChatEngine& engine, const Theme& theme, QWidget* parent = nullptr);
     void setSession(const app::ChatSession* session);
+    /// Soon, and not more often than a person can read.
     void refresh();
     ContextMeter* meter() const { return meter_; }
     QString figures() const;
@@ -41,6 +43,9 @@ class StatusLine : public QWidget {
     void resizeEvent(QResizeEvent* event) override;
 
   private:
+    void showNow();
+
+    QTimer timer_;
     const app::ChatEngine& engine_;
     const app::ChatSession* session_ = nullptr;
     QLabel* device_;

@@ -10,13 +10,14 @@ namespace {
 constexpr int kMillis = 7000;
 }
 
-Toast::Toast(QWidget* parent) : QFrame(parent) {
+Toast::Toast(QWidget* above) : QFrame(above->parentWidget()), above_(above) {
     setObjectName(QStringLiteral("toast"));
     label_ = new QLabel(this);
     label_->setWordWrap(true);
     label_->setObjectName(QStringLiteral("toastLabel"));
     button_ = new QPushButton(this);
     button_->setObjectName(QStringLiteral("toastButton"));
+    button_->setText(tr("Undo"));
     auto* row = new QHBoxLayout(this);
     row->setContentsMargins(16, 8, 10, 8);
     row->setSpacing(12);
@@ -39,7 +40,7 @@ void Toast::say(const QString& text, const QString& actionText, std::function<vo
     action_ = std::move(action);
     lapse_ = std::move(lapse);
     show();
-    place(bottom_);
+    place();
     raise();
     timer_.start();
 }
@@ -62,8 +63,8 @@ QString Toast::text() const {
     return label_->text();
 }
 
-void Toast::place(int bottom) {
-    bottom_ = bottom;
+void Toast::place() {
+    const int bottom = above_->geometry().bottom();
     const int room = parentWidget()->width() - 48;
     const int natural = label_->fontMetrics().horizontalAdvance(label_->text()) + 44 +
                         (button_->isHidden() ? 0 : button_->sizeHint().width() + 12);

@@ -14,15 +14,15 @@ namespace ui {
 class Toast : public QFrame {
     Q_OBJECT
   public:
-    explicit Toast(QWidget* parent);
+    /// @param above  a sibling; the toast floats over its bottom edge
+    explicit Toast(QWidget* above);
 
     void say(const QString& text, const QString& actionText = {}, std::function<void()> action = {},
              std::function<void()> lapse = {});
     void lapseNow();
     QPushButton* button() const { return button_; }
     QString text() const;
-    /// Keeps it above the bottom of its parent, in the middle.
-    void place(int bottom);
+    void place();
 
   private:
     void takeAction();
@@ -31,7 +31,7 @@ class Toast : public QFrame {
     QPushButton* button_;
     QTimer timer_;
     std::function<void()> action_, lapse_;
-    int bottom_ = 0;
+    QWidget* above_;
 };
 
 }  // namespace ui
