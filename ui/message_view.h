@@ -46,8 +46,9 @@ class MessageView : public QAbstractScrollArea {
     QRect rowRect(int row) const;  ///< in the viewport's coordinates
     int rowAt(int y) const;        ///< of a viewport coordinate; -1: none
     QRect actionRect(int row, MessageAction action);
-    int paintCount() const { return paints_; }  ///< of the viewport, for tests
-    int laidOutRows() const;                    ///< how many rows hold a layout now
+    bool isSettled() const { return !flushTimer_.isActive(); }  ///< shows everything the model has
+    int paintCount() const { return paints_; }                  ///< of the viewport, for tests
+    int laidOutRows() const;                                    ///< how many rows hold a layout now
 
   Q_SIGNALS:
     void editRequested(int row);

@@ -432,6 +432,7 @@ class WindowTest : public QObject {
         program_->ask(QStringLiteral("A question"));
         QTRY_VERIFY_WITH_TIMEOUT(program_->idle(), kPatience);
         ui::MessageView* view = program_->window->messageView();
+        QTRY_VERIFY(view->isSettled());
         QWidget* port = view->viewport();
         QTest::mousePress(port, Qt::LeftButton, {}, view->rowRect(0).topLeft() + QPoint(4, 4));
         QTest::mouseMove(port, view->rowRect(1).bottomRight() - QPoint(4, 20));

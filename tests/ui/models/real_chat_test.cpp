@@ -54,7 +54,7 @@ class RealChatTest : public QObject {
   private Q_SLOTS:
     void askWatchStopRegenerateRestartAndFind() {
         QTemporaryDir folder;
-        QString question = QStringLiteral("What is the capital of France?");
+        QString question = QStringLiteral("What colour is the sky on a clear day?");
         QString firstAnswer, stopped, secondAnswer;
         {
             Program program(folder.path());
@@ -66,7 +66,7 @@ class RealChatTest : public QObject {
             QTRY_VERIFY_WITH_TIMEOUT(program.idle(), kPatience);
             QCOMPARE(program.last().state, app::MessageState::Complete);
             firstAnswer = program.last().text;
-            QVERIFY2(firstAnswer.contains(QStringLiteral("Paris")), qPrintable(firstAnswer));
+            QVERIFY2(firstAnswer.contains(QStringLiteral("blue")), qPrintable(firstAnswer));
             QVERIFY(program.last().stats.newTokens > 0);
             QVERIFY(program.last().stats.ttftMillis > 0);
             if (program.last().stats.newTokens > 6)
