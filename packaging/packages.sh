@@ -6,7 +6,7 @@ packages_run='
 cmake ninja-build g++ pkg-config
 qt6-base-dev qt6-svg-dev|libqt6svg6-dev qt6-tools-dev qt6-tools-dev-tools qt6-l10n-tools
 libqt6sql6-sqlite libmd4c-dev
-libsentencepiece-dev libpcre2-dev libcli11-dev nlohmann-json3-dev libfmt-dev libexpected-dev
+libsentencepiece-dev libpcre2-dev libxxhash-dev libcli11-dev nlohmann-json3-dev libfmt-dev libexpected-dev
 python3 python3-pip ca-certificates fonts-dejavu-core
 '
 

@@ -155,6 +155,9 @@ std::vector<Test> testsOf(const BenchOptions& options) {
 /// Room for the largest test, whatever the model's own context is planned to.
 engine::EngineOptions optionsFor(const BenchOptions& options, const std::vector<Test>& tests) {
     engine::EngineOptions result = options.common.engineOptions();
+    // What is measured is computing: nothing found in a cache, whole chunks.
+    result.prefixCache = false;
+    result.prefillMicros = result.prefillShare = 0.0;
     const auto file = valueOr(engine::GgufFile::open(result.model));
     const auto layout = engine::KvLayout::of(valueOr(engine::ModelConfig::read(file)), result.kvType);
     int context = 0;

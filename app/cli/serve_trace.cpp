@@ -20,7 +20,7 @@ using Json = nlohmann::ordered_json;
 struct TraceOptions {
     CommonOptions common;
     PromptOptions prompt;
-    std::string trace, policy = "fcfs", arrivals, cache;
+    std::string trace, policy = "response-ratio", arrivals, cache;
     bool noPrefixCache = false;
     size_t hostBytes = 0;
 };
@@ -143,7 +143,7 @@ class Replay {
             request.messages = conversation.messages;
             request.generatedIds = conversation.generatedIds;
             request.maxNewTokens = turn.maxNewTokens;
-            request.priority = options_.policy == "priority" ? turn.priority : 0;
+            request.priority = turn.priority;
             request.sampling = options_.prompt.sampling();
             const double start = conversation.startMillis();
             conversation.running = true;
@@ -255,11 +255,6 @@ class Replay {
 
 void runTrace(const TraceOptions& options) {
     refuseSpeculation(options.prompt.speculate, options.prompt.draft);
-    if (options.policy == "response-ratio")
-        usageError("--policy response-ratio: this version schedules by fcfs or priority only");
-    if (!options.cache.empty()) usageError("--cache: this version keeps no cache on disk; leave it out");
-    if (options.hostBytes > 0)
-        usageError("--host-bytes: this version keeps no cache in host memory; leave it out");
     std::vector<Conversation> conversations = readTrace(options.trace);
     if (!options.arrivals.empty()) {
         constexpr std::string_view kPoisson = "poisson:";
@@ -269,7 +264,14 @@ void runTrace(const TraceOptions& options) {
         if (!(rate > 0.0)) usageError("--arrivals takes poisson:RATE with a rate above 0 a second");
         drawArrivals(conversations, rate, options.prompt.seed);
     }
-    const auto engine = options.common.load();
+    engine::EngineOptions engineOptions = options.common.engineOptions();
+    engineOptions.policy = options.policy == "fcfs"       ? engine::PolicyKind::Fcfs
+                           : options.policy == "priority" ? engine::PolicyKind::Priority
+                                                          : engine::PolicyKind::ResponseRatio;
+    engineOptions.prefixCache = !options.noPrefixCache;
+    engineOptions.hostCacheBytes = options.hostBytes;
+    engineOptions.diskCache = options.cache;
+    const auto engine = loadEngine(engineOptions);
     Replay(*engine, std::move(conversations), options).run();
 }
 
@@ -281,13 +283,12 @@ void addServeTrace(CLI::App& app) {
         app.add_subcommand("serve-trace", "Replays interleaved conversations against the engine's thread");
     options->common.addDevice(*verb);
     verb->add_option("--trace", options->trace, "JSON lines, one a turn")->required()->type_name("F.jsonl");
-    verb->add_option("--policy", options->policy, "fcfs, priority or response-ratio")
+    verb->add_option("--policy", options->policy, "response-ratio (default), fcfs or priority")
         ->check(CLI::IsMember({"fcfs", "priority", "response-ratio"}));
     verb->add_option("--arrivals", options->arrivals,
                      "poisson:RATE draws when conversations begin, RATE a second");
     verb->add_option("--cache", options->cache, "Folder of the cache on disk")->type_name("DIR");
-    verb->add_flag("--no-prefix-cache", options->noPrefixCache,
-                   "Compute every prompt from its start (this version always does)");
+    verb->add_flag("--no-prefix-cache", options->noPrefixCache, "Compute every prompt from its start");
     verb->add_option("--host-bytes", options->hostBytes, "Bound of the cache in host memory");
     options->prompt.addSpeculation(*verb);
     verb->add_option("--temp", options->prompt.temperature, "Temperature; 0 takes the likeliest token")

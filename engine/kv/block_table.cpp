@@ -73,6 +73,14 @@ void BlockTable::releaseBefore(int token) {
     }
 }
 
+void BlockTable::adopt(int entry, int32_t block) {
+    int32_t& own = blocks_[static_cast<size_t>(entry)];
+    if (own == kReleased || own == block) return;
+    pool_->retain(block);
+    pool_->release(own);
+    own = block;
+}
+
 int32_t BlockTable::slot(int token) const {
     return blocks_[static_cast<size_t>(token / blockTokens())] * blockTokens() + token % blockTokens();
 }

@@ -33,10 +33,15 @@ class BlockTable {
     /// Gives back blocks that only hold tokens before `token` (a window moved on).
     void releaseBefore(int token);
     void clear() { truncate(0); }
+    /// Takes over one reference to `block` as the next entry.
+    void append(int32_t block) { blocks_.push_back(block); }
+    /// Holds `block`, which has the same rows, in place of an entry's own; a released entry stays released.
+    void adopt(int entry, int32_t block);
 
     /// Where a token's rows go: block * blockTokens + offset.
     int32_t slot(int token) const;
     std::span<const int32_t> blocks() const { return blocks_; }
+    int heldBlocks() const { return static_cast<int>(blocks_.size()) - firstHeld_; }
     int blockTokens() const { return pool_->layout().blockTokens; }
 
   private:

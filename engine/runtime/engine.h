@@ -15,6 +15,7 @@
 #include "engine/kv/kv_layout.h"
 #include "engine/model/transformer.h"
 #include "engine/sampling/sampling_params.h"
+#include "engine/schedule/scheduling_policy.h"
 #include "engine/tokenizer/tokenizer.h"
 
 /// The engine: one loaded model, many sequences, one thread. Plain C++; only values cross to other threads.
@@ -33,7 +34,28 @@ struct EngineOptions {
     ComputeChoice compute = ComputeChoice::Int8;  ///< Float implies KvType::F32
     int maxRows = 0;        ///< rows of a step, i.e. the largest prefill chunk; 0: what suits the device
     int maxLogitRows = 64;  ///< rows of a step whose logits are wanted; `score` likes more
+
+    PolicyKind policy = PolicyKind::ResponseRatio;
+    /// Time that a step may spend on prompts while nobody's reply is being written: how long a new question
+    /// may have to wait before it is looked at. 0: as long as maxRows rows take.
+    double prefillMicros = 250'000;
+    /// While replies are written, the share of a decode step's time that prompts may add to it. 0: no bound.
+    double prefillShare = 0.6;
+
+    bool prefixCache = true;    ///< keep computed prefixes on the device while there is room
+    size_t hostCacheBytes = 0;  ///< bound of the prefix cache in host memory, for what the device evicts
+    /// Folder of the prefix cache on disk, kept across runs; empty: none. It is made if missing.
+    std::filesystem::path diskCache;
+    size_t diskCacheBytes = size_t{4} << 30;  ///< bound of the files there
+
+    /// For tests: puts something between the engine and its device.
+    std::function<std::unique_ptr<kernels::Ops>(std::unique_ptr<kernels::Ops>)> wrapDevice;
 };
+
+/// What to do when a conversation no longer fits into the context. Never silent: Stop fails with the figures;
+/// DropOldestTurns leaves out the oldest whole turns, until the prompt takes 60 % of the context, and says so
+/// in a ContextCut. The system message stays.
+enum class WhenFull : uint8_t { Stop, DropOldestTurns };
 
 using RequestId = uint64_t;
 
@@ -47,8 +69,9 @@ struct GenerateRequest {
     /// where the text equals their decoding, since sampled text often encodes differently. Empty: none.
     std::vector<std::vector<TokenId>> generatedIds;
     SamplingParams sampling;
-    int maxNewTokens = -1;  ///< -1: to the end of the context
-    int priority = 0;       ///< larger goes first
+    int maxNewTokens = -1;               ///< -1: to the end of the context
+    int priority = 0;                    ///< larger goes first
+    WhenFull whenFull = WhenFull::Stop;  ///< of `messages`; prompts and ids are never cut
     /// Ids in place of `messages` and `prompt`, taken as they are.
     std::vector<TokenId> promptIds;
     /// A step ends when so many tokens of the prompt are computed, so that a benchmark can measure from
@@ -62,11 +85,11 @@ const char* toString(FinishReason reason);  ///< "stop", "length", "cancelled", 
 struct RequestStats {
     int promptTokens = 0;
     int cachedTokens = 0;   ///< of the prompt, found in the prefix cache
-    int prefillTokens = 0;  ///< computed before the first token
+    int prefillTokens = 0;  ///< rows computed before the first token
     int newTokens = 0;      ///< the end token counts
     int draftedTokens = 0;
     int acceptedTokens = 0;
-    double queueMillis = 0;  ///< from submit to admission
+    double queueMillis = 0;  ///< from submit to the first step that had rows of it
     double ttftMillis = 0;   ///< from submit to the first token
     double prefillTokensPerSecond = 0;
     double decodeTokensPerSecond = 0;  ///< (newTokens - 1) / time from first to last
@@ -79,6 +102,14 @@ struct Started {
     RequestId id;
     int promptTokens;
     int cachedTokens;
+};
+/// Messages were left out of the prompt because the context was full. The caller does well to leave them out
+/// of its next requests too, so that the prompt begins the same way.
+struct ContextCut {
+    RequestId id;
+    int firstMessage;  ///< index in the request's messages of the first one left out
+    int messages;      ///< how many were left out
+    int tokensBefore, tokensAfter;
 };
 struct PromptProgress {
     RequestId id;
@@ -100,7 +131,7 @@ struct Failed {
     RequestId id;
     Error error;
 };
-using EngineEvent = std::variant<Started, PromptProgress, TextDelta, Finished, Failed>;
+using EngineEvent = std::variant<Started, ContextCut, PromptProgress, TextDelta, Finished, Failed>;
 
 /// A snapshot for people.
 struct EngineStats {
@@ -108,7 +139,18 @@ struct EngineStats {
     int running = 0, waiting = 0;
     int kvBlocksUsed = 0, kvBlocksTotal = 0;
     size_t kvBytesUsed = 0, kvBytesTotal = 0;
-    double kvWaste = 0;  ///< share of the rows in used blocks that hold no token, 0 to 1
+    double kvWaste = 0;      ///< share of the rows in used blocks that hold no token, 0 to 1
+    int kvBlocksCached = 0;  ///< of those used, kept by the prefix cache and free for the taking
+    int hostBlocks = 0, diskBlocks = 0;
+    size_t hostBytes = 0, diskBytes = 0;
+    int64_t promptTokens = 0;  ///< of all requests so far
+    int64_t cachedTokens = 0;  ///< of these, not computed: found in the prefix cache
+    int64_t restoredBlocks = 0, evictedBlocks = 0, preemptions = 0;
+    double queueMillis = 0, ttftMillis = 0;     ///< means over the last requests
+    double itlP50Millis = 0, itlP99Millis = 0;  ///< time between tokens of a reply, over the last thousand
+    double hitRate() const {
+        return promptTokens > 0 ? static_cast<double>(cachedTokens) / static_cast<double>(promptTokens) : 0.0;
+    }
     size_t weightBytes = 0, peakDeviceBytes = 0;
     double decodeTokensPerSecond = 0;  ///< of the last second, all sequences together
 };
@@ -131,12 +173,16 @@ class Engine {
     /// gives one.
     static Result<std::unique_ptr<Engine>> load(const EngineOptions& options,
                                                 const LoadProgress& progress = {}, Clock clock = {});
-    virtual ~Engine() = default;  ///< stops the thread, drops what runs
+    virtual ~Engine() = default;  ///< stops the thread, drops what runs, saves the prefix cache to disk
 
     // --- any thread ---
     virtual RequestId submit(GenerateRequest request) = 0;
     /// The request ends within one step with Finished{Cancelled}; unknown or ended ids are ignored.
     virtual void cancel(RequestId id) = 0;
+    /// Erases the KV of a conversation that is gone from every place where it is kept, as far as no other
+    /// conversation shares it: `conversation` has its messages and generated ids. Each branch of a
+    /// conversation is one of its own.
+    virtual void forget(GenerateRequest conversation) = 0;
     /// Everything since the last call, in order.
     virtual std::vector<EngineEvent> takeEvents() = 0;
     virtual EngineStats stats() const = 0;
@@ -151,7 +197,8 @@ class Engine {
     virtual void stop() = 0;
 
     // --- with no thread started: the caller's thread ---
-    /// One step: takes commands, schedules, runs the model once, emits events. False when nothing was to do.
+    /// One step: takes commands, schedules, runs the model once, emits events; with nothing to run, saves a
+    /// few blocks of the prefix cache to its tiers. False when nothing was to do.
     virtual bool step() = 0;
     /// Log-likelihoods of a text, for `score`: for each position the negative log-likelihood in nats of the
     /// next id and the likeliest next id. Feeds `rowsAtATime` ids a step (0: as many as fit).

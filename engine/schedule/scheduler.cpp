@@ -3,28 +3,18 @@
 #include <algorithm>
 
 namespace engine {
-namespace {
 
-class FcfsPolicy final : public SchedulingPolicy {
-  public:
-    bool before(const Sequence& a, const Sequence& b, std::chrono::nanoseconds) const override {
-        if (a.priority != b.priority) return a.priority > b.priority;
-        return a.submitted != b.submitted ? a.submitted < b.submitted : a.id < b.id;
-    }
-};
-
-}  // namespace
-
-std::unique_ptr<SchedulingPolicy> makeFcfsPolicy() {
-    return std::make_unique<FcfsPolicy>();
-}
-
-Scheduler::Scheduler(std::span<KvBlockPool> pools, SchedulerLimits limits,
+Scheduler::Scheduler(std::span<KvBlockPool> pools, RadixCache* cache, SchedulerLimits limits,
                      std::unique_ptr<SchedulingPolicy> policy)
-    : pools_(pools), limits_(limits), policy_(std::move(policy)) {}
+    : pools_(pools), cache_(cache), limits_(limits), policy_(std::move(policy)) {}
 
 void Scheduler::add(std::unique_ptr<Sequence> sequence) {
+    if (cache_ != nullptr) sequence->cachedTokens = cache_->peek(sequence->space, sequence->tokens).tokens;
     waiting_.push_back(std::move(sequence));
+}
+
+double Scheduler::tokenMicros() const {
+    return costs_.prefillRowMicros() > 0.0 ? costs_.prefillRowMicros() : 1000.0;
 }
 
 /// Blocks a sequence of `tokens` holds at once: a window group holds its window and the chunk being computed.
@@ -36,9 +26,18 @@ int Scheduler::blocksFor(const KvBlockPool& pool, int tokens) const {
 }
 
 bool Scheduler::fits(const Sequence& sequence) const {
-    return std::ranges::all_of(pools_, [&](const KvBlockPool& pool) {
-        return blocksFor(pool, static_cast<int>(sequence.tokens.size())) <= pool.freeBlocks();
-    });
+    const int tokens = static_cast<int>(sequence.tokens.size());
+    int shared = -1;  // blocks that it would share with what is held anyway; counted when it matters
+    for (size_t g = 0; g < pools_.size(); ++g) {
+        const KvBlockPool& pool = pools_[g];
+        const int needed = blocksFor(pool, tokens);
+        if (needed <= pool.freeBlocks()) continue;
+        if (cache_ == nullptr) return false;
+        if (shared < 0) shared = cache_->peek(sequence.space, sequence.tokens).protectedBlocks;
+        const int saved = pool.layout().window > 0 ? 0 : shared;
+        if (needed - saved > pool.freeBlocks() + cache_->evictable(g)) return false;
+    }
+    return true;
 }
 
 bool Scheduler::canEverFit(const Sequence& sequence) const {
@@ -47,34 +46,65 @@ bool Scheduler::canEverFit(const Sequence& sequence) const {
     });
 }
 
-void Scheduler::admit(std::chrono::nanoseconds now, std::vector<std::unique_ptr<Sequence>>& impossible) {
+void Scheduler::admit(std::chrono::nanoseconds now, Plan& plan) {
     for (auto it = waiting_.begin(); it != waiting_.end();) {
         if (canEverFit(**it)) {
             ++it;
             continue;
         }
-        impossible.push_back(std::move(*it));
+        plan.impossible.push_back(std::move(*it));
         it = waiting_.erase(it);
     }
     while (!waiting_.empty() && running() < limits_.maxSequences) {
-        const auto next = std::ranges::min_element(
-            waiting_, [&](const auto& a, const auto& b) { return policy_->before(*a, *b, now); });
+        const auto next = std::ranges::min_element(waiting_, [&](const auto& a, const auto& b) {
+            return policy_->before(*a, *b, now, tokenMicros());
+        });
         if (!fits(**next)) return;  // nobody overtakes, so that large prompts get their turn
-        Sequence& sequence = **next;
-        if (sequence.admitted.count() == 0) sequence.admitted = now;
-        for (KvBlockPool& pool : pools_) sequence.tables.emplace_back(pool);
+        start(**next);
         running_.splice(running_.end(), waiting_, next);
     }
 }
 
+/// Gives an admitted sequence its tables, with what the prefix cache has of it.
+void Scheduler::start(Sequence& sequence) {
+    if (cache_ == nullptr) {
+        for (KvBlockPool& pool : pools_) sequence.tables.emplace_back(pool);
+        return;
+    }
+    RadixCache::Match match = cache_->match(sequence.space, sequence.tokens, tokenMicros());
+    sequence.tables = std::move(match.tables);
+    sequence.lock = std::move(match.lock);
+    sequence.computed = match.tokens;
+    if (!sequence.isStarted) sequence.cachedTokens = std::min(match.tokens, sequence.promptTokens);
+}
+
 bool Scheduler::reserve(Sequence& sequence, int tokens) {
-    return std::ranges::all_of(sequence.tables,
-                               [&](BlockTable& table) { return table.reserve(tokens, sequence.computed); });
+    for (size_t g = 0; g < pools_.size(); ++g) {
+        BlockTable& table = sequence.tables[g];
+        if (cache_ != nullptr) cache_->makeRoom(g, table.blocksNeeded(tokens, sequence.computed));
+        if (!table.reserve(tokens, sequence.computed)) return false;
+    }
+    int blocks = 0;
+    for (const BlockTable& table : sequence.tables) blocks += table.heldBlocks();
+    sequence.mostBlocks = std::max(sequence.mostBlocks, blocks);
+    return true;
+}
+
+/// Hands the blocks of what is computed to the prefix cache.
+void Scheduler::keepBlocks(Sequence& sequence, bool withTail) {
+    if (cache_ == nullptr || sequence.tables.empty()) return;
+    cache_->extend(sequence.lock, std::span(sequence.tokens).first(static_cast<size_t>(sequence.computed)),
+                   sequence.tables, withTail);
 }
 
 void Scheduler::preempt(Sequences::iterator victim) {
-    (*victim)->tables.clear();
-    (*victim)->computed = 0;
+    Sequence& sequence = **victim;
+    keepBlocks(sequence, true);
+    sequence.tables.clear();
+    sequence.lock = {};
+    sequence.computed = 0;
+    ++sequence.preemptions;
+    ++preemptions_;
     waiting_.splice(waiting_.begin(), running_, victim);
 }
 
@@ -90,35 +120,74 @@ bool Scheduler::reserveByPreempting(Sequence& sequence, int tokens, Plan& plan) 
     return true;
 }
 
-void Scheduler::addPart(Plan& plan, Sequence& sequence, int count) const {
-    const bool samples = sequence.computed + count == static_cast<int>(sequence.tokens.size());
-    plan.parts.push_back({&sequence, sequence.computed, count, samples});
+bool Scheduler::isRunning(const Sequence* sequence) const {
+    return std::ranges::any_of(running_, [&](const auto& r) { return r.get() == sequence; });
 }
 
-Scheduler::Plan Scheduler::schedule(std::chrono::nanoseconds now,
-                                    std::vector<std::unique_ptr<Sequence>>& impossible) {
-    admit(now, impossible);
-    Plan plan;
-    int budget = limits_.maxRows;
-    // A row's kernel family is its token's: prompt tokens are prefill rows and generated ones decode rows,
-    // also when a preempted sequence is computed again. So its KV does not depend on how it came to be
-    // computed.
+bool Scheduler::addPart(Plan& plan, Sequence& sequence, int count) {
+    if (!reserveByPreempting(sequence, sequence.computed + count, plan)) return false;
+    const bool samples = sequence.computed + count == static_cast<int>(sequence.tokens.size());
+    plan.parts.push_back({&sequence, sequence.computed, count, samples ? 1 : 0});
+    return true;
+}
+
+/// A row's kernel family is its token's: prompt tokens are prefill rows and generated ones decode rows, also
+/// when a preempted sequence is computed again. So its KV does not depend on how it came to be computed.
+void Scheduler::addDecodes(Plan& plan, int& budget) {
     std::vector<Sequence*> order;
-    for (const auto& sequence : running_) order.push_back(sequence.get());
-    const auto isRunning = [&](const Sequence* s) {
-        return std::ranges::any_of(running_, [&](const auto& r) { return r.get() == s; });
-    };
-    for (const bool decode : {true, false}) {
-        for (Sequence* sequence : order) {
-            if (budget == 0) break;
-            if (!isRunning(sequence) || (sequence->computed >= sequence->promptTokens) != decode) continue;
-            int end = decode ? static_cast<int>(sequence->tokens.size()) : sequence->promptTokens;
-            if (sequence->computed < sequence->promptBorder) end = std::min(end, sequence->promptBorder);
-            const int count = std::min(budget, end - sequence->computed);
-            if (!reserveByPreempting(*sequence, sequence->computed + count, plan)) continue;
-            addPart(plan, *sequence, count);
-            budget -= count;
-        }
+    for (const auto& sequence : running_)
+        if (sequence->isDecoding()) order.push_back(sequence.get());
+    for (Sequence* sequence : order) {
+        if (budget == 0) return;
+        if (!isRunning(sequence)) continue;
+        const int count = std::min(budget, sequence->remaining());
+        if (addPart(plan, *sequence, count)) budget -= count;
+    }
+}
+
+/// Rows of prompts that a step may take beside `decodeRows`.
+int Scheduler::prefillBudget(int decodeRows, int rowsLeft) const {
+    constexpr int kUnknownRows = 16;  // while nothing is measured
+    const double share = decodeRows > 0 ? limits_.prefillShare : 0.0;
+    const double decodeMicros = costs_.decodeStepMicros(decodeRows), row = costs_.prefillRowMicros();
+    double micros = limits_.prefillMicros;
+    if (share > 0.0) {
+        if (decodeMicros == 0.0) return std::min(rowsLeft, kUnknownRows);
+        micros = share * decodeMicros;
+    }
+    if (micros == 0.0) return rowsLeft;
+    if (row == 0.0) return std::min(rowsLeft, share > 0.0 ? kUnknownRows : 4 * kUnknownRows);
+    return std::clamp(static_cast<int>(micros / row), 1, rowsLeft);
+}
+
+void Scheduler::addPrefills(Plan& plan, int budget, std::chrono::nanoseconds now) {
+    std::vector<Sequence*> order;
+    for (const auto& sequence : running_)
+        if (!sequence->isDecoding()) order.push_back(sequence.get());
+    std::ranges::sort(order, [&](const Sequence* a, const Sequence* b) {
+        return policy_->before(*a, *b, now, tokenMicros());
+    });
+    for (Sequence* sequence : order) {
+        if (budget == 0) return;
+        if (!isRunning(sequence)) continue;
+        int end = sequence->promptTokens;
+        if (sequence->computed < sequence->promptBorder) end = std::min(end, sequence->promptBorder);
+        const int count = std::min(budget, end - sequence->computed);
+        if (addPart(plan, *sequence, count)) budget -= count;
+    }
+}
+
+Scheduler::Plan Scheduler::schedule(std::chrono::nanoseconds now) {
+    Plan plan;
+    admit(now, plan);
+    int budget = limits_.maxRows;
+    addDecodes(plan, budget);
+    if (budget > 0) addPrefills(plan, prefillBudget(limits_.maxRows - budget, budget), now);
+    for (const Part& part : plan.parts) {
+        if (part.sequence->isStarted) continue;
+        part.sequence->isStarted = true;
+        part.sequence->started = now;
+        plan.started.push_back(part.sequence);
     }
     buildBatch(plan);
     return plan;
@@ -138,9 +207,10 @@ void Scheduler::buildBatch(Plan& plan) const {
             for (size_t g = 0; g < batch.groups.size(); ++g)
                 batch.groups[g].slots.push_back(sequence.tables[g].slot(token));
         }
-        batch.rowStart.push_back(static_cast<int32_t>(batch.tokens.size()));
+        const auto end = static_cast<int32_t>(batch.tokens.size());
+        batch.rowStart.push_back(end);
         batch.contextLength.push_back(part.first + part.count);
-        if (part.samples) batch.logitRows.push_back(static_cast<int32_t>(batch.tokens.size()) - 1);
+        for (int32_t row = end - part.logits; row < end; ++row) batch.logitRows.push_back(row);
         for (size_t g = 0; g < batch.groups.size(); ++g) {
             const auto blocks = sequence.tables[g].blocks();
             batch.groups[g].blocks.insert(batch.groups[g].blocks.end(), blocks.begin(), blocks.end());
@@ -149,10 +219,14 @@ void Scheduler::buildBatch(Plan& plan) const {
     }
 }
 
-void Scheduler::completed(const Plan& plan) {
+void Scheduler::completed(const Plan& plan, std::chrono::nanoseconds took) {
+    costs_.observe(plan.batch.rows.decode, plan.batch.rows.prefill, took);
     for (const Part& part : plan.parts) {
         Sequence& sequence = *part.sequence;
+        if (sequence.newTokens() == 0) sequence.prefilledTokens += part.count;
         sequence.computed = part.first + part.count;
+        if (sequence.computed - sequence.lock.tokens() >= pools_[0].layout().blockTokens)
+            keepBlocks(sequence, false);
         for (size_t g = 0; g < sequence.tables.size(); ++g) {
             const int window = pools_[g].layout().window;
             if (window > 0) sequence.tables[g].releaseBefore(sequence.computed - window + 1);
@@ -160,12 +234,15 @@ void Scheduler::completed(const Plan& plan) {
     }
 }
 
-std::unique_ptr<Sequence> Scheduler::remove(uint64_t id) {
+std::unique_ptr<Sequence> Scheduler::remove(uint64_t id, bool keep) {
     for (Sequences* list : {&running_, &waiting_}) {
         const auto it = std::ranges::find_if(*list, [&](const auto& s) { return s->id == id; });
         if (it == list->end()) continue;
         std::unique_ptr<Sequence> sequence = std::move(*it);
         list->erase(it);
+        if (keep) keepBlocks(*sequence, true);
+        sequence->tables.clear();
+        sequence->lock = {};
         return sequence;
     }
     return nullptr;
@@ -176,6 +253,13 @@ Sequence* Scheduler::find(uint64_t id) {
         for (const auto& sequence : *list)
             if (sequence->id == id) return sequence.get();
     return nullptr;
+}
+
+int64_t Scheduler::privateRows() const {
+    int64_t rows = 0;
+    for (const auto& sequence : running_)
+        rows += sequence->computed - (cache_ != nullptr ? sequence->lock.tokens() : 0);
+    return rows;
 }
 
 }  // namespace engine

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/kv/block_table.h"
+#include "engine/kv/radix_cache.h"
 #include "engine/sampling/sampling_params.h"
 #include "engine/speculate/speculation.h"
 #include "engine/tokenizer/tokenizer.h"
@@ -15,6 +16,7 @@ namespace engine {
 /// computed. computed < tokens.size() at all times while it is scheduled.
 struct Sequence {
     uint64_t id = 0;
+    uint64_t space = 0;  ///< namespace of its KV in the prefix cache
     SamplingParams sampling;
     int priority = 0;
     std::vector<TokenId> tokens;  ///< prompt, then what was generated
@@ -25,10 +27,18 @@ struct Sequence {
     int promptBorder = 0;  ///< a step ends when so many tokens are computed; 0: none
     int computed = 0;
     std::vector<BlockTable> tables;  ///< one for each KV group; empty while waiting
-    std::chrono::nanoseconds submitted{}, admitted{};
+    PrefixLock lock;                 ///< on what the prefix cache has of it
+    int cachedTokens = 0;            ///< of the prompt, found when it was first admitted
+    int prefilledTokens = 0;         ///< rows computed before the first new token
+    int mostBlocks = 0;              ///< held at once, all groups together
+    int preemptions = 0;
+    bool isStarted = false;  ///< has had rows in a step
+    std::chrono::nanoseconds submitted{}, started{};
 
     int newTokens() const { return static_cast<int>(tokens.size()) - promptTokens; }
     int remaining() const { return static_cast<int>(tokens.size()) - computed; }
+    /// Whether the next row is a generated token's.
+    bool isDecoding() const { return computed >= promptTokens; }
 };
 
 }  // namespace engine

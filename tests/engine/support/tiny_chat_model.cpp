@@ -12,7 +12,7 @@
 namespace engine::testing {
 namespace {
 
-constexpr int kVocabulary = 512;
+constexpr int kVocabulary = 416;
 constexpr const char* kTemplate =
     "{%- for message in messages -%}\n"
     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}\n"

@@ -7,7 +7,7 @@
 
 namespace engine::testing {
 
-/// A random model small enough for a step a millisecond, with a byte-level BPE vocabulary of 512 ids (all
+/// A random model small enough for a step a millisecond, with a byte-level BPE vocabulary of 416 ids (all
 /// bytes, the pairs and words of a few English sentences, <|endoftext|>, <|im_start|> and <|im_end|>) and
 /// the ChatML template. What it says is noise, but it is the same noise on every machine.
 TinyModel tinyChatShape();

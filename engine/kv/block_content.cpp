@@ -1,0 +1,63 @@
+#include "engine/kv/block_content.h"
+
+#include <cstring>
+
+namespace engine {
+namespace {
+
+/// Calls `visit(device address, bytes)` for each layer of each held group.
+template <class Visit>
+void forEachLayer(std::span<const KvBlockPool> pools, std::span<const int32_t> blocks, uint32_t groups,
+                  Visit&& visit) {
+    for (size_t g = 0; g < pools.size(); ++g) {
+        if ((groups >> g & 1U) == 0) continue;
+        for (int index = 0; index < static_cast<int>(pools[g].layout().layers.size()); ++index) {
+            const kernels::KvLayer layer = pools[g].layer(index);
+            visit(layer, layer.base + static_cast<size_t>(blocks[g]) * layer.blockBytes());
+        }
+    }
+}
+
+void clearRows(std::byte* block, const kernels::KvLayer& layer, size_t used) {
+    const auto heads = static_cast<size_t>(layer.numKvHeads), all = static_cast<size_t>(layer.blockTokens);
+    for (const size_t rowBytes : {layer.keyRowBytes(), layer.valueRowBytes()}) {
+        for (size_t head = 0; head < heads; ++head)
+            std::memset(block + (head * all + used) * rowBytes, 0, (all - used) * rowBytes);
+        block += heads * all * rowBytes;
+    }
+}
+
+}  // namespace
+
+size_t contentBytes(std::span<const KvBlockPool> pools, uint32_t groups) {
+    size_t bytes = 0;
+    for (size_t g = 0; g < pools.size(); ++g)
+        if ((groups >> g & 1U) != 0) bytes += pools[g].layout().bytesPerBlock();
+    return bytes;
+}
+
+BlockContent readBlock(kernels::Ops& ops, std::span<const KvBlockPool> pools, std::span<const int32_t> blocks,
+                       const BlockKey& parent, std::span<const TokenId> tokens) {
+    BlockContent content{parent, {tokens.begin(), tokens.end()}, 0, {}};
+    for (size_t g = 0; g < pools.size(); ++g)
+        if (blocks[g] >= 0) content.groups |= 1U << g;
+    content.bytes.resize(contentBytes(pools, content.groups));
+    std::byte* to = content.bytes.data();
+    forEachLayer(pools, blocks, content.groups, [&](const kernels::KvLayer& layer, std::byte* from) {
+        ops.download(to, from, layer.blockBytes());
+        clearRows(to, layer, tokens.size());
+        to += layer.blockBytes();
+    });
+    return content;
+}
+
+void writeBlock(kernels::Ops& ops, std::span<const KvBlockPool> pools, std::span<const int32_t> blocks,
+                const BlockContent& content) {
+    const std::byte* from = content.bytes.data();
+    forEachLayer(pools, blocks, content.groups, [&](const kernels::KvLayer& layer, std::byte* to) {
+        ops.upload(to, from, layer.blockBytes());
+        from += layer.blockBytes();
+    });
+}
+
+}  // namespace engine

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/kv/block_key.h"
+#include "engine/kv/kv_block_pool.h"
+
+namespace engine {
+
+/// One block of every KV group that holds it, on the host: what a tier keeps.
+struct BlockContent {
+    BlockKey parent;
+    std::vector<TokenId> tokens;   ///< 1 to blockTokens of them
+    uint32_t groups = 0;           ///< bit g: group g's rows are in `bytes`
+    std::vector<std::byte> bytes;  ///< the groups' blocks in order, layer by layer
+
+    BlockKey key() const { return parent.child(tokens); }
+};
+
+/// Copies `blocks` (one of each group, negative: not held) to the host. Rows without a token come out as
+/// zeros: a block's unused rows hold whatever was there before.
+BlockContent readBlock(kernels::Ops& ops, std::span<const KvBlockPool> pools, std::span<const int32_t> blocks,
+                       const BlockKey& parent, std::span<const TokenId> tokens);
+/// The way back. `blocks` has a block for each group of `content.groups`.
+void writeBlock(kernels::Ops& ops, std::span<const KvBlockPool> pools, std::span<const int32_t> blocks,
+                const BlockContent& content);
+/// Bytes that a block of these groups takes.
+size_t contentBytes(std::span<const KvBlockPool> pools, uint32_t groups);
+
+/// Somewhere to keep blocks that the device has no room for, and to find them again by what they continue.
+/// Engine thread only.
+class BlockTier {
+  public:
+    virtual ~BlockTier() = default;
+    /// Keeps a block, if it likes.
+    virtual void put(BlockContent content) = 0;
+    /// A block after `parent` that begins with as many of `tokens` as any kept one does (at least one), if
+    /// bringing it back costs less than `worthMicros` for each token gained. Null when there is none.
+    virtual std::optional<BlockContent> find(const BlockKey& parent, std::span<const TokenId> tokens,
+                                             double worthMicros) = 0;
+    virtual bool contains(const BlockKey& key) const = 0;
+    /// Forgets the block and erases its bytes.
+    virtual void erase(const BlockKey& key) = 0;
+    /// Keys of the kept blocks that continue `parent`, with their tokens.
+    struct Child {
+        BlockKey key;
+        std::vector<TokenId> tokens;
+    };
+    virtual std::vector<Child> children(const BlockKey& parent) const = 0;
+};
+
+}  // namespace engine

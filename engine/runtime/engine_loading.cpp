@@ -1,0 +1,97 @@
+#include <algorithm>
+
+#include "engine/runtime/device.h"
+#include "engine/runtime/local_engine.h"
+#include "engine/runtime/memory_plan.h"
+
+/// LocalEngine: from a file to something that can step.
+namespace engine {
+
+Result<std::unique_ptr<Engine>> LocalEngine::load(const EngineOptions& options, const LoadProgress& progress,
+                                                  Clock clock) {
+    auto file = GgufFile::open(options.model);
+    if (!file) return tl::unexpected<Error>(file.error());
+    std::unique_ptr<LocalEngine> engine(new LocalEngine(std::move(*file)));
+    engine->clock_ =
+        clock ? std::move(clock) : [] { return std::chrono::steady_clock::now().time_since_epoch(); };
+    try {
+        if (auto built = engine->build(options, progress); !built)
+            return tl::unexpected<Error>(built.error());
+    } catch (const kernels::OutOfDeviceMemory& shortage) {
+        return fail(ErrorCode::OutOfMemory, "{}: {}", options.model.string(), shortage.what());
+    }
+    return engine;
+}
+
+Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress& progress) {
+    auto config = ModelConfig::read(file_);
+    if (!config) return tl::unexpected<Error>(config.error());
+    config_ = std::move(*config);
+    auto tokenizer = Tokenizer::load(file_);
+    if (!tokenizer) return tl::unexpected<Error>(tokenizer.error());
+    tokenizer_ = std::move(*tokenizer);
+    std::shared_ptr<const ChatTemplate> chatTemplate;
+    if (const auto source = file_.string("tokenizer.chat_template")) {
+        auto parsed = ChatTemplate::parse(std::string(*source));
+        if (!parsed)
+            return fail(parsed.error().code, "{}: {}", options.model.string(), parsed.error().message);
+        chatTemplate = std::make_shared<const ChatTemplate>(std::move(*parsed));
+    }
+    prompts_ = std::make_unique<PromptBuilder>(tokenizer_, chatTemplate);
+
+    auto ops = openDevice(options.device, options.threads, options.compute);
+    if (!ops) return tl::unexpected<Error>(ops.error());
+    ops_ = options.wrapDevice ? options.wrapDevice(std::move(*ops)) : std::move(*ops);
+    const KvType kvType = options.compute == ComputeChoice::Float ? KvType::F32 : options.kvType;
+    if ((kvType == KvType::Q8_0 || kvType == KvType::Q4_0) &&
+        (config_.keyDim % 32 != 0 || config_.valueDim % 32 != 0))
+        return fail(ErrorCode::Unsupported,
+                    "--kv-type q8_0 and q4_0 need heads of a multiple of 32 values, but this model's have "
+                    "{}; use f16",
+                    config_.keyDim);
+    const KvLayout layout = KvLayout::of(config_, kvType);
+    limits_.maxLogitRows = options.maxLogitRows;
+    const kernels::DeviceInfo device = ops_->info();
+    // A GPU unpacks each weight once a chunk, so its chunks are longer.
+    limits_.maxRows = options.maxRows > 0 ? options.maxRows : device.kind == "cuda" ? 2048 : 512;
+    // A GPU unpacks each weight once a chunk, so its chunks are longer.
+    limits_.maxRows = options.maxRows > 0 ? options.maxRows : device.kind == "cuda" ? 2048 : 512;
+    deviceName_ = fmt::format("{}: {}", device.kind, device.name);
+    const MemoryPlan plan =
+        planMemory(file_, config_, layout, limits_, options.contextTokens, options.kvBytes, device.freeBytes);
+    if (!plan.fits) return fail(ErrorCode::OutOfMemory, "{} {}", options.model.string(), plan.explain());
+    limits_.maxContext = plan.contextTokens;
+    plannedBytes_ = plan.total();
+
+    auto transformer = Transformer::load(file_, config_, *ops_, limits_, progress);
+    if (!transformer) return tl::unexpected<Error>(transformer.error());
+    transformer_ = std::move(*transformer);
+    pools_.reserve(layout.groups.size());
+    const size_t perToken = layout.bytesPerToken();
+    for (const KvGroupLayout& group : layout.groups) {
+        // Every group gets the blocks of the same number of tokens.
+        const size_t tokens = plan.kv / perToken;
+        pools_.emplace_back(
+            *ops_, group,
+            static_cast<int>(std::max<size_t>(1, tokens / static_cast<size_t>(group.blockTokens))));
+    }
+    if (options.prefixCache) buildCache(options, kvType);
+    SchedulerLimits limits;
+    limits.maxRows = limits_.maxRows;
+    limits.maxSequences = std::min(limits_.maxSequences, limits_.maxLogitRows);
+    limits.prefillMicros = options.prefillMicros;
+    limits.prefillShare = options.prefillShare;
+    scheduler_ =
+        std::make_unique<Scheduler>(std::span(pools_), cache_.get(), limits, makePolicy(options.policy));
+    model_ = {config_.name,          config_.architectureName, limits_.maxContext,
+              config_.contextLength, chatTemplate != nullptr,  tokenizer_->vocabularyHash()};
+    publishStats();
+    return {};
+}
+
+void LocalEngine::buildCache(const EngineOptions&, KvType kvType) {
+    space_ = static_cast<uint64_t>(kvType) + 1;
+    cache_ = std::make_unique<RadixCache>(*ops_, std::span(pools_), tier_.get());
+}
+
+}  // namespace engine

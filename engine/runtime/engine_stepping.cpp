@@ -1,0 +1,154 @@
+#include <algorithm>
+
+#include "engine/runtime/local_engine.h"
+#include "engine/sampling/sampler.h"
+
+/// LocalEngine: one step, and what its tokens become.
+namespace engine {
+namespace {
+
+double millis(std::chrono::nanoseconds time) {
+    return std::chrono::duration<double, std::milli>(time).count();
+}
+double perSecond(int count, std::chrono::nanoseconds time) {
+    return time.count() > 0 ? count / std::chrono::duration<double>(time).count() : 0.0;
+}
+
+}  // namespace
+
+bool LocalEngine::step() {
+    bool worked = takeCommands();
+    Scheduler::Plan plan = scheduler_->schedule(clock_());
+    for (const auto& sequence : plan.impossible)
+        failRequest(sequence->id, {ErrorCode::ContextFull,
+                                   fmt::format("{} tokens do not fit into the {} blocks of {} tokens that "
+                                               "the cache has; shorten the chat or raise --kv-bytes",
+                                               sequence->tokens.size(), pools_.front().totalBlocks(),
+                                               pools_.front().layout().blockTokens)});
+    worked = worked || !plan.impossible.empty();
+    for (const Sequence* sequence : plan.started) begin(*sequence);
+    if (!plan.empty()) {
+        runPlan(plan);
+        worked = true;
+    }
+    if (!worked && cache_ != nullptr && scheduler_->waiting() == 0) worked = cache_->saveSome(4);
+    publishStats();
+    return worked;
+}
+
+void LocalEngine::begin(const Sequence& sequence) {
+    Reply& reply = replies_.at(sequence.id);
+    reply.stats.cachedTokens = sequence.cachedTokens;
+    reply.stats.queueMillis = millis(sequence.started - sequence.submitted);
+    queue_.add(reply.stats.queueMillis);
+    promptTokens_ += sequence.promptTokens;
+    cachedTokens_ += sequence.cachedTokens;
+    emit(Started{sequence.id, sequence.promptTokens, sequence.cachedTokens});
+}
+
+/// The tokens drawn from the plan's logits, in order.
+std::vector<int32_t> LocalEngine::compute(const Scheduler::Plan& plan) {
+    std::vector<int32_t> drawn(plan.batch.logitRows.size());
+    const float* logits = transformer_->forward(plan.batch, pools_);
+    std::vector<std::vector<int32_t>> penalised(drawn.size());
+    std::vector<kernels::SamplingRow> rows;
+    for (const Scheduler::Part& part : plan.parts) {
+        const std::span<const TokenId> tokens(part.sequence->tokens);
+        for (int row = 0; row < part.logits; ++row) {
+            // The row's own token is the last that its draw may look back at.
+            const auto seen = static_cast<size_t>(part.first + part.count - part.logits + row + 1);
+            rows.push_back(
+                samplingRow(part.sequence->sampling, tokens.first(seen),
+                            static_cast<uint64_t>(seen) - static_cast<uint64_t>(part.sequence->promptTokens),
+                            penalised[rows.size()]));
+        }
+    }
+    if (!rows.empty()) ops_->sample(logits, config_.vocabulary, rows, drawn);
+    ops_->synchronize();
+    return drawn;
+}
+
+void LocalEngine::runPlan(const Scheduler::Plan& plan) {
+    std::vector<int32_t> drawn;
+    const auto before = clock_();
+    try {
+        drawn = compute(plan);
+    } catch (const std::exception& problem) {
+        return failPlan(plan,
+                        {ErrorCode::Internal,
+                         fmt::format("the device failed while computing ({}); try again, or choose the CPU",
+                                     problem.what())});
+    }
+    const auto now = clock_();
+    scheduler_->completed(plan, now - before);
+    size_t next = 0;
+    for (const Scheduler::Part& part : plan.parts) {
+        const Sequence& sequence = *part.sequence;
+        if (part.logits > 0)
+            accept(*part.sequence, drawn[next], now);
+        else
+            emit(PromptProgress{sequence.id, std::min(sequence.computed, sequence.promptTokens),
+                                sequence.promptTokens});
+        next += static_cast<size_t>(part.logits);
+    }
+}
+
+void LocalEngine::accept(Sequence& sequence, TokenId id, std::chrono::nanoseconds now) {
+    Reply& reply = replies_.at(sequence.id);
+    sequence.tokens.push_back(id);
+    RequestStats& stats = reply.stats;
+    if (++stats.newTokens == 1) {
+        reply.firstToken = now;
+        stats.prefillTokens = sequence.prefilledTokens;
+        stats.prefillTokensPerSecond = perSecond(stats.prefillTokens, now - sequence.started);
+        firstTokens_.add(millis(now - reply.submitted));
+    } else {
+        gaps_.add(millis(now - reply.lastToken));
+    }
+    reply.lastToken = now;
+    stats.contextTokens = static_cast<int>(sequence.tokens.size());
+    stats.kvBlocks = sequence.mostBlocks;
+    ++rateTokens_;
+    if (now - rateStart_ >= std::chrono::seconds(1)) {
+        tokensPerSecond_ = perSecond(rateTokens_, now - rateStart_);
+        rateStart_ = now;
+        rateTokens_ = 0;
+    }
+
+    const bool ended = tokenizer_->isEndOfGeneration(id) && !sequence.sampling.ignoreEndOfGeneration;
+    std::string text = ended ? std::string() : reply.push(id);
+    const bool full = static_cast<int>(sequence.tokens.size()) >= sequence.maxTokens;
+    emit(TextDelta{sequence.id, std::move(text), {id}});
+    if (ended || reply.stops.stopped())
+        finish(sequence.id, FinishReason::Stop);
+    else if (full)
+        finish(sequence.id, FinishReason::Length);
+}
+
+void LocalEngine::finish(RequestId id, FinishReason reason) {
+    scheduler_->remove(id, true);
+    const auto found = replies_.find(id);
+    Reply& reply = found->second;
+    if (std::string rest = reply.stops.stopped() ? std::string() : reply.flush(); !rest.empty())
+        emit(TextDelta{id, std::move(rest), {}});
+    RequestStats& stats = reply.stats;
+    if (stats.newTokens > 0) stats.ttftMillis = millis(reply.firstToken - reply.submitted);
+    if (stats.newTokens > 1)
+        stats.decodeTokensPerSecond = perSecond(stats.newTokens - 1, reply.lastToken - reply.firstToken);
+    emit(Finished{id, reason, stats});
+    replies_.erase(found);
+}
+
+void LocalEngine::failRequest(RequestId id, Error error) {
+    scheduler_->remove(id, false);
+    replies_.erase(id);
+    emit(Failed{id, std::move(error)});
+}
+
+void LocalEngine::failPlan(const Scheduler::Plan& plan, const Error& error) {
+    std::vector<RequestId> ids;
+    for (const Scheduler::Part& part : plan.parts) ids.push_back(part.sequence->id);
+    for (const RequestId id : ids) failRequest(id, error);
+}
+
+}  // namespace engine

@@ -1,0 +1,212 @@
+#include "engine/runtime/local_engine.h"
+
+#include <utility>
+
+/// LocalEngine: commands in, events out, and the thread between.
+namespace engine {
+
+LocalEngine::~LocalEngine() {
+    stop();
+    scheduler_.reset();
+    // What was said stays warm across a restart.
+    if (cache_ != nullptr)
+        while (cache_->saveSome(64)) continue;
+}
+
+RequestId LocalEngine::push(Verb verb, RequestId id, GenerateRequest request) {
+    const std::lock_guard lock(mutex_);
+    if (verb == Verb::Submit) id = nextId_++;
+    commands_.push_back({verb, id, std::move(request), clock_()});
+    commandsWaiting_.notify_one();
+    return id;
+}
+
+RequestId LocalEngine::submit(GenerateRequest request) {
+    return push(Verb::Submit, 0, std::move(request));
+}
+void LocalEngine::cancel(RequestId id) {
+    push(Verb::Cancel, id, {});
+}
+void LocalEngine::forget(GenerateRequest conversation) {
+    push(Verb::Forget, 0, std::move(conversation));
+}
+
+std::vector<EngineEvent> LocalEngine::takeEvents() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(events_, {});
+}
+
+EngineStats LocalEngine::stats() const {
+    const std::lock_guard lock(mutex_);
+    return stats_;
+}
+
+void LocalEngine::emit(EngineEvent event) {
+    std::function<void()> wake;
+    {
+        const std::lock_guard lock(mutex_);
+        if (events_.empty()) wake = wake_;
+        events_.push_back(std::move(event));
+    }
+    if (wake) wake();
+}
+
+void LocalEngine::start(std::function<void()> wake) {
+    {
+        const std::lock_guard lock(mutex_);
+        wake_ = std::move(wake);
+    }
+    thread_ = std::jthread([this](const std::stop_token& stopping) {
+        while (!stopping.stop_requested()) {
+            if (step()) continue;
+            std::unique_lock lock(mutex_);
+            commandsWaiting_.wait(lock, stopping, [this] { return !commands_.empty(); });
+        }
+    });
+}
+
+void LocalEngine::stop() {
+    if (!thread_.joinable()) return;
+    thread_.request_stop();
+    thread_.join();
+}
+
+bool LocalEngine::takeCommands() {
+    std::vector<Command> commands;
+    {
+        const std::lock_guard lock(mutex_);
+        commands.swap(commands_);
+    }
+    for (Command& command : commands) {
+        switch (command.verb) {
+            case Verb::Submit:
+                admit(command);
+                break;
+            case Verb::Cancel:
+                if (replies_.contains(command.id)) finish(command.id, FinishReason::Cancelled);
+                break;
+            case Verb::Forget:
+                if (const auto ids = prompts_->build(command.request); ids && cache_ != nullptr)
+                    cache_->forget(space_, *ids);
+                break;
+        }
+    }
+    return !commands.empty();
+}
+
+void LocalEngine::admit(Command& command) {
+    auto ids = fittingPrompt(command.id, command.request);
+    if (!ids) return failRequest(command.id, ids.error());
+    const int prompt = static_cast<int>(ids->size());
+    Reply& reply = replies_.emplace(command.id, Reply(tokenizer_, command.request.sampling)).first->second;
+    reply.submitted = command.at;
+    reply.stats.promptTokens = prompt;
+    reply.stats.contextLimit = limits_.maxContext;
+
+    auto sequence = std::make_unique<Sequence>();
+    sequence->id = command.id;
+    sequence->space = space_;
+    sequence->sampling = std::move(command.request.sampling);
+    sequence->priority = command.request.priority;
+    sequence->tokens = std::move(*ids);
+    sequence->promptTokens = prompt;
+    sequence->promptBorder = command.request.promptBorder;
+    const int wanted = command.request.maxNewTokens;
+    sequence->maxTokens = wanted < 0 ? limits_.maxContext : std::min(limits_.maxContext, prompt + wanted);
+    sequence->submitted = command.at;
+    if (sequence->maxTokens > prompt) return scheduler_->add(std::move(sequence));
+    emit(Started{command.id, prompt, 0});
+    finish(command.id, FinishReason::Length);
+}
+
+/// The request's prompt; where it does not fit, what its WhenFull asks for.
+Result<std::vector<TokenId>> LocalEngine::fittingPrompt(RequestId id, GenerateRequest& request) {
+    auto ids = prompts_->build(request);
+    if (!ids) return ids;
+    const auto limit = static_cast<size_t>(limits_.maxContext);
+    // A reply of a tenth of the context has to fit, or as much as is wanted if that is less.
+    const size_t wanted = request.maxNewTokens < 0
+                              ? limit / 10
+                              : std::min(static_cast<size_t>(request.maxNewTokens), limit / 10);
+    const size_t before = ids->size();
+    const bool cuts = request.whenFull == WhenFull::DropOldestTurns && request.messages.is_array();
+    if (cuts && before + wanted > limit) {
+        const auto isUser = [&](size_t i) { return request.messages[i].value("role", "") == "user"; };
+        size_t first = 0;
+        while (first < request.messages.size() && !isUser(first)) ++first;
+        size_t dropped = 0;
+        while (ids->size() > limit * 6 / 10) {
+            size_t turn = 1;  // a user's message and what answered it
+            while (first + turn < request.messages.size() && !isUser(first + turn)) ++turn;
+            if (first + turn >= request.messages.size()) break;  // the last question stays
+            const auto at = static_cast<std::ptrdiff_t>(first),
+                       end = static_cast<std::ptrdiff_t>(first + turn);
+            request.messages.erase(request.messages.begin() + at, request.messages.begin() + end);
+            auto& own = request.generatedIds;
+            const auto held = static_cast<std::ptrdiff_t>(own.size());
+            own.erase(own.begin() + std::min(at, held), own.begin() + std::min(end, held));
+            dropped += turn;
+            ids = prompts_->build(request);
+            if (!ids) return ids;
+        }
+        if (dropped > 0)
+            emit(ContextCut{id, static_cast<int>(first), static_cast<int>(dropped), static_cast<int>(before),
+                            static_cast<int>(ids->size())});
+    }
+    if (ids->size() >= limit)
+        return fail(ErrorCode::ContextFull,
+                    "the conversation has {} tokens, but the context holds {}; start a new chat, shorten it, "
+                    "or load the model with a larger context",
+                    ids->size(), limit);
+    return ids;
+}
+
+void LocalEngine::publishStats() {
+    EngineStats stats;
+    stats.device = deviceName_;
+    stats.running = scheduler_->running();
+    stats.waiting = scheduler_->waiting();
+    stats.weightBytes = transformer_->weightBytes();
+    for (const KvBlockPool& pool : pools_) {
+        stats.kvBlocksUsed += pool.usedBlocks();
+        stats.kvBlocksTotal += pool.totalBlocks();
+        stats.kvBytesUsed += pool.layout().bytesPerBlock() * static_cast<size_t>(pool.usedBlocks());
+        stats.kvBytesTotal += pool.layout().bytesPerBlock() * static_cast<size_t>(pool.totalBlocks());
+    }
+    stats.kvWaste = waste();
+    stats.peakDeviceBytes = plannedBytes_;
+    if (cache_ != nullptr) {
+        for (size_t g = 0; g < pools_.size(); ++g)
+            if (pools_[g].layout().window == 0) stats.kvBlocksCached += cache_->evictable(g);
+        stats.restoredBlocks = cache_->stats().restored;
+        stats.evictedBlocks = cache_->stats().evictions;
+    }
+    stats.preemptions = scheduler_->preemptions();
+    stats.promptTokens = promptTokens_;
+    stats.cachedTokens = cachedTokens_;
+    stats.queueMillis = queue_.mean();
+    stats.ttftMillis = firstTokens_.mean();
+    stats.itlP50Millis = gaps_.percentile(0.5);
+    stats.itlP99Millis = gaps_.percentile(0.99);
+    stats.decodeTokensPerSecond = tokensPerSecond_;
+    const std::lock_guard lock(mutex_);
+    stats_ = std::move(stats);
+}
+
+/// Of the rows in used blocks of a group that keeps everything, the share that holds no token.
+double LocalEngine::waste() const {
+    for (const KvBlockPool& pool : pools_) {
+        if (pool.layout().window > 0 || pool.usedBlocks() == 0) continue;
+        const int64_t rows = scheduler_->privateRows() + (cache_ != nullptr ? cache_->stats().tokens : 0);
+        const double all = static_cast<double>(pool.usedBlocks()) * pool.layout().blockTokens;
+        return std::max(0.0, 1.0 - static_cast<double>(rows) / all);
+    }
+    return 0.0;
+}
+
+void LocalEngine::checkIntegrity() const {
+    for (const KvBlockPool& pool : pools_) pool.checkIntegrity();
+    if (cache_ != nullptr) cache_->checkIntegrity();
+}
+
+}  // namespace engine

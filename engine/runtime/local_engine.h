@@ -1,0 +1,108 @@
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "engine/gguf/gguf_file.h"
+#include "engine/kv/radix_cache.h"
+#include "engine/prompt/prompt_builder.h"
+#include "engine/runtime/engine.h"
+#include "engine/runtime/latency_log.h"
+#include "engine/runtime/reply.h"
+#include "engine/schedule/scheduler.h"
+
+namespace engine {
+
+/// A loaded model and everything that runs it; see Engine for the threads.
+class LocalEngine final : public Engine {
+  public:
+    static Result<std::unique_ptr<Engine>> load(const EngineOptions& options, const LoadProgress& progress,
+                                                Clock clock);
+    ~LocalEngine() override;
+
+    RequestId submit(GenerateRequest request) override;
+    void cancel(RequestId id) override;
+    void forget(GenerateRequest conversation) override;
+    std::vector<EngineEvent> takeEvents() override;
+    EngineStats stats() const override;
+    const LoadedModel& model() const override { return model_; }
+    const Tokenizer& tokenizer() const override { return *tokenizer_; }
+    Result<std::vector<TokenId>> promptTokens(const GenerateRequest& request) const override {
+        return prompts_->build(request);
+    }
+    void start(std::function<void()> wake) override;
+    void stop() override;
+    bool step() override;
+    Result<Score> score(const std::vector<TokenId>& ids, int rowsAtATime) override;
+    void checkIntegrity() const override;
+
+  private:
+    enum class Verb : uint8_t { Submit, Cancel, Forget };
+    struct Command {
+        Verb verb;
+        RequestId id;
+        GenerateRequest request;
+        std::chrono::nanoseconds at;
+    };
+
+    explicit LocalEngine(GgufFile file) : file_(std::move(file)) {}
+    Result<void> build(const EngineOptions& options, const LoadProgress& progress);
+    void buildCache(const EngineOptions& options, KvType kvType);
+
+    RequestId push(Verb verb, RequestId id, GenerateRequest request);
+    bool takeCommands();
+    void admit(Command& command);
+    Result<std::vector<TokenId>> fittingPrompt(RequestId id, GenerateRequest& request);
+    void begin(const Sequence& sequence);
+    void runPlan(const Scheduler::Plan& plan);
+    std::vector<int32_t> compute(const Scheduler::Plan& plan);
+    void accept(Sequence& sequence, TokenId id, std::chrono::nanoseconds now);
+    void finish(RequestId id, FinishReason reason);
+    void failRequest(RequestId id, Error error);
+    void failPlan(const Scheduler::Plan& plan, const Error& error);
+    void emit(EngineEvent event);
+    void publishStats();
+    double waste() const;
+    void addScores(Score& score, const float* logits, int rows, const std::vector<TokenId>& ids,
+                   size_t firstRow) const;
+
+    // Set while loading, constant afterwards.
+    GgufFile file_;
+    ModelConfig config_;
+    LoadedModel model_;
+    Clock clock_;
+    std::shared_ptr<const Tokenizer> tokenizer_;
+    std::unique_ptr<PromptBuilder> prompts_;
+    std::unique_ptr<kernels::Ops> ops_;
+    TransformerLimits limits_;
+    size_t plannedBytes_ = 0;
+    std::string deviceName_;
+    uint64_t space_ = 0;  ///< this model's namespace in the prefix cache
+
+    // The engine thread's (the caller's where none was started). Order matters: blocks go before pools.
+    std::unique_ptr<Transformer> transformer_;
+    std::vector<KvBlockPool> pools_;
+    std::unique_ptr<BlockTier> tier_;
+    std::unique_ptr<RadixCache> cache_;
+    std::unique_ptr<Scheduler> scheduler_;
+    std::map<RequestId, Reply> replies_;
+    int64_t promptTokens_ = 0, cachedTokens_ = 0;
+    LatencyLog queue_{128}, firstTokens_{128}, gaps_{1024};
+    std::chrono::nanoseconds rateStart_{};
+    int rateTokens_ = 0;
+    double tokensPerSecond_ = 0.0;
+
+    // Shared, under mutex_.
+    mutable std::mutex mutex_;
+    std::condition_variable_any commandsWaiting_;
+    std::vector<Command> commands_;
+    std::vector<EngineEvent> events_;
+    EngineStats stats_;
+    std::function<void()> wake_;
+    RequestId nextId_ = 1;
+    std::jthread thread_;
+};
+
+}  // namespace engine

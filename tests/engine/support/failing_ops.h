@@ -1,0 +1,80 @@
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+
+#include "kernels/ops.h"
+
+namespace engine::testing {
+
+/// Set `armed`, and the next attention fails once.
+struct Fault {
+    bool armed = false;
+};
+
+/// A device that does what another does, and fails when told to.
+class FailingOps final : public kernels::Ops {
+  public:
+    FailingOps(std::unique_ptr<kernels::Ops> real, Fault& fault) : real_(std::move(real)), fault_(fault) {}
+
+    kernels::DeviceInfo info() const override { return real_->info(); }
+    kernels::DeviceBuffer allocate(size_t bytes) override { return real_->allocate(bytes); }
+    void upload(void* device, const void* host, size_t bytes) override { real_->upload(device, host, bytes); }
+    void download(void* host, const void* device, size_t bytes) override {
+        real_->download(host, device, bytes);
+    }
+    void copy(void* to, const void* from, size_t bytes) override { real_->copy(to, from, bytes); }
+    void synchronize() override { real_->synchronize(); }
+    std::unique_ptr<kernels::Weight> loadWeight(const kernels::HostMatrix& source) override {
+        return real_->loadWeight(source);
+    }
+    std::unique_ptr<kernels::Activations> makeActivations(int rows, int width) override {
+        return real_->makeActivations(rows, width);
+    }
+    void embed(float* out, const kernels::Weight& table, const int32_t* ids, float scale, int rows) override {
+        real_->embed(out, table, ids, scale, rows);
+    }
+    void addNorm(kernels::Activations& out, float* residual, const float* branch, const float* branchNorm,
+                 const float* norm, float epsilon, int rows, int width) override {
+        real_->addNorm(out, residual, branch, branchNorm, norm, epsilon, rows, width);
+    }
+    void matmul(std::span<const kernels::Projection> projections, const kernels::Activations& in,
+                kernels::RowSplit rows) override {
+        real_->matmul(projections, in, rows);
+    }
+    void gatedFfn(kernels::Activations& out, const kernels::Weight& gate, const kernels::Weight& up,
+                  const kernels::Activations& in, kernels::GateKind kind, float* scratch,
+                  kernels::RowSplit rows) override {
+        real_->gatedFfn(out, gate, up, in, kind, scratch, rows);
+    }
+    void ropeStore(const kernels::RopeStore& args, const kernels::KvLayer& layer,
+                   const kernels::StepRows& rows, const kernels::BlockTables& tables) override {
+        real_->ropeStore(args, layer, rows, tables);
+    }
+    void attention(kernels::Activations& out, const float* query, int queryStride,
+                   const kernels::KvLayer& layer, const kernels::StepRows& rows,
+                   const kernels::BlockTables& tables, const kernels::AttentionShape& shape) override {
+        if (fault_.armed) {
+            fault_.armed = false;
+            throw std::runtime_error("injected fault");
+        }
+        real_->attention(out, query, queryStride, layer, rows, tables, shape);
+    }
+    void gatherRows(kernels::Activations& out, const kernels::Activations& in, const int32_t* index,
+                    int rows) override {
+        real_->gatherRows(out, in, index, rows);
+    }
+    void sample(const float* logits, int vocabulary, std::span<const kernels::SamplingRow> rows,
+                std::span<int32_t> ids) override {
+        real_->sample(logits, vocabulary, rows, ids);
+    }
+
+  protected:
+    void release(void*, size_t) noexcept override {}  // buffers belong to the real device
+
+  private:
+    std::unique_ptr<kernels::Ops> real_;
+    Fault& fault_;
+};
+
+}  // namespace engine::testing
