@@ -1,6 +1,9 @@
 #include "engine/prompt/generated_text.h"
 
 #include <algorithm>
+#include <memory>
+
+#include "engine/tokenizer/stream_decoder.h"
 
 namespace engine {
 namespace {
@@ -28,6 +31,7 @@ GeneratedText::GeneratedText(const Tokenizer& tokenizer, const std::vector<Rende
             controls_.push_back({found, position, id});
         }
     }
+    hasReplacements_ = text_.find("\xEF\xBF\xBD") != std::string::npos;
 }
 
 const GeneratedText::Control* GeneratedText::controlFrom(size_t position) const {
@@ -83,6 +87,27 @@ GeneratedText::Match GeneratedText::matchAt(size_t begin, const std::vector<Toke
     return match;
 }
 
+/// The same by the text that was shown, in which bytes that are no character stand as U+FFFD.
+GeneratedText::Match GeneratedText::matchShownAt(size_t begin, const std::vector<TokenId>& ids) const {
+    Match match{begin, begin, 0};
+    StreamDecoder decoder({std::shared_ptr<const void>(), &tokenizer_});
+    size_t position = begin;
+    // The token that ends the turn is the template's to write.
+    const size_t count = ids.size() - (!ids.empty() && tokenizer_.isEndOfGeneration(ids.back()) ? 1 : 0);
+    for (size_t i = 0; i < count; ++i) {
+        std::string shown = decoder.push(ids[i]);
+        if (i + 1 == count) shown += decoder.flush();
+        const Control* control = controlFrom(position);
+        if (!std::string_view(text_).substr(position).starts_with(shown)) break;
+        if (control != nullptr && control->begin < position + shown.size()) break;
+        position += shown.size();
+        if (decoder.heldBytes() > 0 || !canGoOn(position, ids[i])) continue;
+        match.idCount = i + 1;
+        match.end = position;
+    }
+    return match;
+}
+
 std::optional<GeneratedText::Match> GeneratedText::find(size_t message, const std::vector<TokenId>& ids,
                                                         size_t from) const {
     std::optional<Match> best;
@@ -96,7 +121,10 @@ std::optional<GeneratedText::Match> GeneratedText::find(size_t message, const st
             const Control* control = controlFrom(begin);
             const bool insideControl = control != nullptr && control->begin < begin;
             if (!insideControl) {
-                const Match match = matchAt(begin, ids);
+                Match match = matchAt(begin, ids);
+                if (hasReplacements_ && match.idCount < ids.size())
+                    if (const Match shown = matchShownAt(begin, ids); shown.idCount > match.idCount)
+                        match = shown;
                 if (match.end > stretch.begin && (!best || match.idCount > best->idCount)) best = match;
             }
             if (begin == earliest) break;

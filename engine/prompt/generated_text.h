@@ -35,6 +35,8 @@ class GeneratedText {
     };
     bool canGoOn(size_t position, TokenId before) const;
     Match matchAt(size_t begin, const std::vector<TokenId>& ids) const;
+    Match matchShownAt(size_t begin, const std::vector<TokenId>& ids) const;
+    bool hasReplacements_ = false;  ///< U+FFFD stands somewhere in the text
     const Control* controlFrom(size_t position) const;
 
     const Tokenizer& tokenizer_;

@@ -285,7 +285,7 @@ TEST(PromptBuilder, OrdinaryIdsNeverTakeThePlaceOfTheTemplatesControlTokens) {
     EXPECT_EQ(chat.decoded(ids), chat.rendered());
 }
 
-TEST(PromptBuilder, ABrokenCharacterAtTheEndOfAReplyIsEncodedAsItWasShown) {
+TEST(PromptBuilder, ABrokenCharacterOfAReplyStandsAsTheIdsThatMadeIt) {
     Chat chat(bytePairs(), kChatMl);
     chat.say("hi");
     const Ids bytes = chat.encoded("\u00e9");
@@ -293,8 +293,7 @@ TEST(PromptBuilder, ABrokenCharacterAtTheEndOfAReplyIsEncodedAsItWasShown) {
     const Ids start = chat.prompt();
     chat.answer({chat.id("h"), bytes[0]});
     chat.say("x");
-    EXPECT_EQ(chat.decoded(chat.prompt()), chat.rendered());
-    EXPECT_TRUE(beginsWith(chat.prompt(), joined(start, {chat.id("h")})));
+    EXPECT_TRUE(beginsWith(chat.prompt(), joined(start, {chat.id("h"), bytes[0], chat.id("<|im_end|>")})));
     EXPECT_THAT(chat.rendered(), HasSubstr("h\uFFFD<|im_end|>"));
 }
 
@@ -353,10 +352,11 @@ TEST_P(PromptBuilderProperty, EveryPromptReadsAsItsTemplateRendersAndGoesOnWhere
         for (int turn = 0; turn < 5; ++turn) {
             chat.say(chat.tokenizer().decode(randomReply(chat.tokenizer(), random, false)));
             const Ids prompt = chat.prompt();
-            if (property.extends && !anyBytes) {
+            if (property.extends && !(anyBytes && chat.tokenizer().stripsLeadingSpace())) {
                 ASSERT_TRUE(beginsWith(prompt, expected)) << "turn " << turn << ": " << chat.rendered();
             }
-            if (!chat.tokenizer().stripsLeadingSpace()) {
+            // Bytes that are no character are shown as U+FFFD, but stay the ids that made them.
+            if (!anyBytes && !chat.tokenizer().stripsLeadingSpace()) {
                 ASSERT_EQ(chat.decoded(prompt), chat.rendered()) << "turn " << turn;
             }
             Ids reply = randomReply(chat.tokenizer(), random, anyBytes);
