@@ -97,11 +97,25 @@ std::unique_ptr<engine::Engine> loadEngine(const engine::EngineOptions& options)
     return valueOr(std::move(engine));
 }
 
-void refuseSpeculation(const std::string& speculate, const std::string& draft) {
-    if (!draft.empty())
-        usageError("--draft: this version does not speculate with a draft model yet; leave it out");
-    if (speculate == "ngram" || speculate == "draft")
-        usageError("--speculate " + speculate + ": this version does not speculate yet; use off or auto");
+void SpeculationOptions::add(CLI::App& verb) {
+    verb.add_option("--draft", draft, "A smaller model of the same vocabulary that guesses ahead")
+        ->type_name("MODEL");
+    verb.add_option("--speculate", speculate,
+                    "Guess ahead: off, ngram, draft or auto (when it is faster). Never changes the text")
+        ->check(CLI::IsMember({"off", "ngram", "draft", "auto"}));
+}
+
+engine::SpeculationMode SpeculationOptions::mode() const {
+    const auto mode = engine::speculationMode(speculate);
+    if (!mode) usageError(fmt::format("--speculate takes off, ngram, draft or auto, not '{}'", speculate));
+    return *mode;
+}
+
+void SpeculationOptions::applyTo(engine::EngineOptions& options) const {
+    options.speculate = mode();
+    if (!draft.empty()) options.draftModel = modelPath(draft);
+    if (options.speculate == engine::SpeculationMode::Draft && draft.empty())
+        usageError("--speculate draft needs a draft model; give one with --draft");
 }
 
 std::string oneLine(const nlohmann::ordered_json& json) {

@@ -50,8 +50,15 @@ struct CommonOptions {
 /// Loads, with progress on standard error when that is a terminal.
 std::unique_ptr<engine::Engine> loadEngine(const engine::EngineOptions& options);
 
-/// A usage error for what this version cannot do, so that no option is silently without effect.
-void refuseSpeculation(const std::string& speculate, const std::string& draft);
+/// --draft and --speculate, for the verbs that generate.
+struct SpeculationOptions {
+    std::string speculate = "auto", draft;
+
+    void add(CLI::App& verb);
+    engine::SpeculationMode mode() const;
+    /// Usage error for `draft` with no draft model.
+    void applyTo(engine::EngineOptions& options) const;
+};
 
 /// MODEL as a path, or as the name of a file (with or without .gguf) in the folder where Alcove keeps its
 /// models.

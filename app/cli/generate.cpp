@@ -13,6 +13,12 @@ struct GenerateOptions {
     std::string prompts, stats;
 };
 
+std::unique_ptr<engine::Engine> load(const GenerateOptions& options) {
+    engine::EngineOptions engineOptions = options.common.engineOptions();
+    options.prompt.speculation.applyTo(engineOptions);
+    return loadEngine(engineOptions);
+}
+
 void write(const std::string& text) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
@@ -48,7 +54,7 @@ void runPrompts(const GenerateOptions& options) {
             usageError(
                 fmt::format("--prompts: line {} of '{}' is not valid JSON", lines.size(), options.prompts));
     }
-    const auto engine = options.common.load();
+    const auto engine = load(options);
     size_t failed = 0;
     for (const auto& line : lines) failed += runLine(*engine, options.prompt, line) ? 0 : 1;
     if (failed > 0)
@@ -70,7 +76,7 @@ void runGenerate(const GenerateOptions& options) {
         return runPrompts(options);
     }
     engine::GenerateRequest request = options.prompt.request();
-    const auto engine = options.common.load();
+    const auto engine = load(options);
     const Completion completion = valueOr(runRequest(*engine, std::move(request), write));
     if (!options.stats.empty()) writeStats(options.stats, completion, *engine);
 }
@@ -86,7 +92,7 @@ void addGenerate(CLI::App& app) {
                      "JSON lines {\"prompt\": …} with any of these options by name, run one after another")
         ->type_name("F.jsonl");
     options->prompt.addSampling(*verb);
-    options->prompt.addSpeculation(*verb);
+    options->prompt.speculation.add(*verb);
     verb->add_option("--stats", options->stats, "Write the run's figures to this file")->type_name("F.json");
     verb->callback([options] { runGenerate(*options); });
 }

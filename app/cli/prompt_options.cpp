@@ -54,24 +54,18 @@ void PromptOptions::addSampling(CLI::App& verb) {
     verb.add_flag("--ignore-eos", ignoreEos, "Go on past the model's end tokens");
 }
 
-void PromptOptions::addSpeculation(CLI::App& verb) {
-    verb.add_option("--draft", draft, "A draft model")->type_name("MODEL");
-    verb.add_option("--speculate", speculate, "off, ngram, draft or auto")
-        ->check(CLI::IsMember({"off", "ngram", "draft", "auto"}));
-}
-
 engine::SamplingParams PromptOptions::sampling() const {
     return {temperature,     topK,          topP, minP, repeatPenalty,
             presencePenalty, penaltyWindow, seed, stop, ignoreEos};
 }
 
 engine::GenerateRequest PromptOptions::request() const {
-    refuseSpeculation(speculate, draft);
     const int given = (prompt ? 1 : 0) + (promptFile ? 1 : 0) + (messagesFile || messages ? 1 : 0);
     if (given != 1) usageError("give exactly one of --prompt, --prompt-file and --messages");
     engine::GenerateRequest request;
     request.maxNewTokens = newTokens;
     request.sampling = sampling();
+    request.speculate = speculation.mode();
     if (messages || messagesFile) {
         if (raw) usageError("--raw takes text, not --messages");
         request.messages = messages ? *messages : readJson(*messagesFile);
@@ -135,10 +129,10 @@ PromptOptions PromptOptions::with(const Json& line) const {
         else if (name == "ignore-eos")
             assign(own.ignoreEos, name, value);
         else if (name == "speculate")
-            assign(own.speculate, name, value);
-        else if (name == "draft")
-            assign(own.draft, name, value);
-        else if (name != "id")
+            assign(own.speculation.speculate, name, value);
+        else if (name == "draft" && value != speculation.draft)
+            usageError("--prompts: all lines share one process, so --draft stands on the command line only");
+        else if (name != "id" && name != "draft")
             usageError(fmt::format("--prompts: there is no option '{}'", key));
     }
     return own;

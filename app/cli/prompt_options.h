@@ -16,11 +16,10 @@ struct PromptOptions {
     float temperature = 0.0F, topP = 1.0F, minP = 0.0F, repeatPenalty = 1.0F, presencePenalty = 0.0F;
     uint64_t seed = 0;
     std::vector<std::string> stop;
-    std::string speculate = "auto", draft;
+    SpeculationOptions speculation;
 
     void addText(CLI::App& verb);
     void addSampling(CLI::App& verb);
-    void addSpeculation(CLI::App& verb);
 
     engine::SamplingParams sampling() const;
     /// Reads the files that are named. Usage errors for options that contradict one another.

@@ -193,6 +193,8 @@ class Replay {
                         {"cached_tokens", stats.cachedTokens},
                         {"prefill_tokens", stats.prefillTokens},
                         {"new_tokens", stats.newTokens},
+                        {"drafted_tokens", stats.draftedTokens},
+                        {"accepted_tokens", stats.acceptedTokens},
                         {"queue_ms", stats.queueMillis},
                         {"ttft_ms", ttft},
                         {"itl_p50_ms", percentile(gaps, 0.5)},
@@ -254,7 +256,6 @@ class Replay {
 };
 
 void runTrace(const TraceOptions& options) {
-    refuseSpeculation(options.prompt.speculate, options.prompt.draft);
     std::vector<Conversation> conversations = readTrace(options.trace);
     if (!options.arrivals.empty()) {
         constexpr std::string_view kPoisson = "poisson:";
@@ -271,6 +272,7 @@ void runTrace(const TraceOptions& options) {
     engineOptions.prefixCache = !options.noPrefixCache;
     engineOptions.hostCacheBytes = options.hostBytes;
     engineOptions.diskCache = options.cache;
+    options.prompt.speculation.applyTo(engineOptions);
     const auto engine = loadEngine(engineOptions);
     Replay(*engine, std::move(conversations), options).run();
 }
@@ -290,7 +292,7 @@ void addServeTrace(CLI::App& app) {
     verb->add_option("--cache", options->cache, "Folder of the cache on disk")->type_name("DIR");
     verb->add_flag("--no-prefix-cache", options->noPrefixCache, "Compute every prompt from its start");
     verb->add_option("--host-bytes", options->hostBytes, "Bound of the cache in host memory");
-    options->prompt.addSpeculation(*verb);
+    options->prompt.speculation.add(*verb);
     verb->add_option("--temp", options->prompt.temperature, "Temperature; 0 takes the likeliest token")
         ->check(CLI::NonNegativeNumber);
     verb->add_option("--seed", options->prompt.seed, "Seed of the draws");

@@ -16,6 +16,7 @@
 #include "engine/model/transformer.h"
 #include "engine/sampling/sampling_params.h"
 #include "engine/schedule/scheduling_policy.h"
+#include "engine/speculate/speculation.h"
 #include "engine/tokenizer/tokenizer.h"
 
 /// The engine: one loaded model, many sequences, one thread. Plain C++; only values cross to other threads.
@@ -48,6 +49,12 @@ struct EngineOptions {
     std::filesystem::path diskCache;
     size_t diskCacheBytes = size_t{4} << 30;  ///< bound of the files there
 
+    /// How requests speculate that do not say. No reply depends on it.
+    SpeculationMode speculate = SpeculationMode::Auto;
+    std::filesystem::path draftModel;         ///< a smaller model of the same vocabulary; empty: none
+    std::optional<DeviceChoice> draftDevice;  ///< where it runs; the target's device when not given
+    bool draftFromOtherChats = false;         ///< n-gram drafts may come from text of other chats
+
     /// For tests: puts something between the engine and its device.
     std::function<std::unique_ptr<kernels::Ops>(std::unique_ptr<kernels::Ops>)> wrapDevice;
 };
@@ -71,6 +78,7 @@ struct GenerateRequest {
     SamplingParams sampling;
     int maxNewTokens = -1;               ///< -1: to the end of the context
     int priority = 0;                    ///< larger goes first
+    std::optional<SpeculationMode> speculate;  ///< the engine's own setting when not given
     WhenFull whenFull = WhenFull::Stop;  ///< of `messages`; prompts and ids are never cut
     /// Ids in place of `messages` and `prompt`, taken as they are.
     std::vector<TokenId> promptIds;
@@ -151,6 +159,7 @@ struct EngineStats {
     double hitRate() const {
         return promptTokens > 0 ? static_cast<double>(cachedTokens) / static_cast<double>(promptTokens) : 0.0;
     }
+    SpeculationStats speculation;
     size_t weightBytes = 0, peakDeviceBytes = 0;
     double decodeTokensPerSecond = 0;  ///< of the last second, all sequences together
 };

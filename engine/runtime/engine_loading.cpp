@@ -79,12 +79,14 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     SchedulerLimits limits;
     limits.maxRows = limits_.maxRows;
     limits.maxSequences = std::min(limits_.maxSequences, limits_.maxLogitRows);
+    limits.maxLogitRows = limits_.maxLogitRows;
     limits.prefillMicros = options.prefillMicros;
     limits.prefillShare = options.prefillShare;
     scheduler_ =
         std::make_unique<Scheduler>(std::span(pools_), cache_.get(), limits, makePolicy(options.policy));
     model_ = {config_.name,          config_.architectureName, limits_.maxContext,
               config_.contextLength, chatTemplate != nullptr,  tokenizer_->vocabularyHash()};
+    if (auto built = buildSpeculator(options, kvType, progress); !built) return built;
     publishStats();
     return {};
 }

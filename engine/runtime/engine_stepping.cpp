@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "engine/runtime/local_engine.h"
-#include "engine/sampling/sampler.h"
+#include "engine/speculate/verification.h"
 
 /// LocalEngine: one step, and what its tokens become.
 namespace engine {
@@ -18,6 +18,7 @@ double perSecond(int count, std::chrono::nanoseconds time) {
 
 bool LocalEngine::step() {
     bool worked = takeCommands();
+    speculator_->propose(scheduler_->decoding(), std::min(limits_.maxRows, limits_.maxLogitRows));
     Scheduler::Plan plan = scheduler_->schedule(clock_());
     for (const auto& sequence : plan.impossible)
         failRequest(sequence->id, {ErrorCode::ContextFull,
@@ -52,17 +53,8 @@ std::vector<int32_t> LocalEngine::compute(const Scheduler::Plan& plan) {
     const float* logits = transformer_->forward(plan.batch, pools_);
     std::vector<std::vector<int32_t>> penalised(drawn.size());
     std::vector<kernels::SamplingRow> rows;
-    for (const Scheduler::Part& part : plan.parts) {
-        const std::span<const TokenId> tokens(part.sequence->tokens);
-        for (int row = 0; row < part.logits; ++row) {
-            // The row's own token is the last that its draw may look back at.
-            const auto seen = static_cast<size_t>(part.first + part.count - part.logits + row + 1);
-            rows.push_back(
-                samplingRow(part.sequence->sampling, tokens.first(seen),
-                            static_cast<uint64_t>(seen) - static_cast<uint64_t>(part.sequence->promptTokens),
-                            penalised[rows.size()]));
-        }
-    }
+    for (const Scheduler::Part& part : plan.parts)
+        if (part.logits > 0) appendSamplingRows(*part.sequence, part.drafted(), rows, penalised);
     if (!rows.empty()) ops_->sample(logits, config_.vocabulary, rows, drawn);
     ops_->synchronize();
     return drawn;
@@ -80,12 +72,13 @@ void LocalEngine::runPlan(const Scheduler::Plan& plan) {
                                      problem.what())});
     }
     const auto now = clock_();
+    noteStep(plan, drawn, now - before);
     scheduler_->completed(plan, now - before);
     size_t next = 0;
     for (const Scheduler::Part& part : plan.parts) {
         const Sequence& sequence = *part.sequence;
         if (part.logits > 0)
-            accept(*part.sequence, drawn[next], now);
+            verify(part, std::span(drawn).subspan(next, static_cast<size_t>(part.logits)), now);
         else
             emit(PromptProgress{sequence.id, std::min(sequence.computed, sequence.promptTokens),
                                 sequence.promptTokens});
@@ -126,7 +119,7 @@ void LocalEngine::accept(Sequence& sequence, TokenId id, std::chrono::nanosecond
 }
 
 void LocalEngine::finish(RequestId id, FinishReason reason) {
-    scheduler_->remove(id, true);
+    release(id, true);
     const auto found = replies_.find(id);
     Reply& reply = found->second;
     if (std::string rest = reply.stops.stopped() ? std::string() : reply.flush(); !rest.empty())
@@ -139,8 +132,12 @@ void LocalEngine::finish(RequestId id, FinishReason reason) {
     replies_.erase(found);
 }
 
+void LocalEngine::release(RequestId id, bool keep) {
+    if (const auto sequence = scheduler_->remove(id, keep)) speculator_->forget(*sequence);
+}
+
 void LocalEngine::failRequest(RequestId id, Error error) {
-    scheduler_->remove(id, false);
+    release(id, false);
     replies_.erase(id);
     emit(Failed{id, std::move(error)});
 }

@@ -97,6 +97,8 @@ bool LocalEngine::takeCommands() {
 void LocalEngine::admit(Command& command) {
     auto ids = fittingPrompt(command.id, command.request);
     if (!ids) return failRequest(command.id, ids.error());
+    const auto speculation = speculationOf(command.request);
+    if (!speculation) return failRequest(command.id, speculation.error());
     const int prompt = static_cast<int>(ids->size());
     Reply& reply = replies_.emplace(command.id, Reply(tokenizer_, command.request.sampling)).first->second;
     reply.submitted = command.at;
@@ -108,6 +110,7 @@ void LocalEngine::admit(Command& command) {
     sequence->space = space_;
     sequence->sampling = std::move(command.request.sampling);
     sequence->priority = command.request.priority;
+    sequence->speculation = *speculation;
     sequence->tokens = std::move(*ids);
     sequence->promptTokens = prompt;
     sequence->promptBorder = command.request.promptBorder;
@@ -189,6 +192,7 @@ void LocalEngine::publishStats() {
     stats.itlP50Millis = gaps_.percentile(0.5);
     stats.itlP99Millis = gaps_.percentile(0.99);
     stats.decodeTokensPerSecond = tokensPerSecond_;
+    stats.speculation = speculator_->stats();
     const std::lock_guard lock(mutex_);
     stats_ = std::move(stats);
 }
@@ -207,6 +211,7 @@ double LocalEngine::waste() const {
 void LocalEngine::checkIntegrity() const {
     for (const KvBlockPool& pool : pools_) pool.checkIntegrity();
     if (cache_ != nullptr) cache_->checkIntegrity();
+    speculator_->checkIntegrity();
 }
 
 }  // namespace engine

@@ -12,6 +12,7 @@
 #include "engine/runtime/latency_log.h"
 #include "engine/runtime/reply.h"
 #include "engine/schedule/scheduler.h"
+#include "engine/speculate/speculator.h"
 
 namespace engine {
 
@@ -50,6 +51,10 @@ class LocalEngine final : public Engine {
     explicit LocalEngine(GgufFile file) : file_(std::move(file)) {}
     Result<void> build(const EngineOptions& options, const LoadProgress& progress);
     void buildCache(const EngineOptions& options, KvType kvType);
+    Result<void> buildSpeculator(const EngineOptions& options, KvType kvType, const LoadProgress& progress);
+    Result<std::unique_ptr<ModelDrafter>> loadDraft(const EngineOptions& options, KvType kvType,
+                                                    const LoadProgress& progress);
+    Result<SpeculationMode> speculationOf(const GenerateRequest& request);
 
     RequestId push(Verb verb, RequestId id, GenerateRequest request);
     bool takeCommands();
@@ -58,8 +63,12 @@ class LocalEngine final : public Engine {
     void begin(const Sequence& sequence);
     void runPlan(const Scheduler::Plan& plan);
     std::vector<int32_t> compute(const Scheduler::Plan& plan);
+    void noteStep(const Scheduler::Plan& plan, const std::vector<int32_t>& drawn,
+                  std::chrono::nanoseconds took);
+    void verify(const Scheduler::Part& part, std::span<const TokenId> drawn, std::chrono::nanoseconds now);
     void accept(Sequence& sequence, TokenId id, std::chrono::nanoseconds now);
     void finish(RequestId id, FinishReason reason);
+    void release(RequestId id, bool keep);
     void failRequest(RequestId id, Error error);
     void failPlan(const Scheduler::Plan& plan, const Error& error);
     void emit(EngineEvent event);
@@ -76,6 +85,8 @@ class LocalEngine final : public Engine {
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::unique_ptr<PromptBuilder> prompts_;
     std::unique_ptr<kernels::Ops> ops_;
+    std::unique_ptr<kernels::Ops> draftOps_;  ///< null: the draft model runs on ops_
+    SpeculationMode speculation_ = SpeculationMode::Auto;
     TransformerLimits limits_;
     size_t plannedBytes_ = 0;
     std::string deviceName_;
@@ -87,6 +98,7 @@ class LocalEngine final : public Engine {
     std::unique_ptr<BlockTier> tier_;
     std::unique_ptr<RadixCache> cache_;
     std::unique_ptr<Scheduler> scheduler_;
+    std::unique_ptr<Speculator> speculator_;
     std::map<RequestId, Reply> replies_;
     int64_t promptTokens_ = 0, cachedTokens_ = 0;
     LatencyLog queue_{128}, firstTokens_{128}, gaps_{1024};

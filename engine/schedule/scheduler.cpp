@@ -103,6 +103,7 @@ void Scheduler::preempt(Sequences::iterator victim) {
     sequence.tables.clear();
     sequence.lock = {};
     sequence.computed = 0;
+    sequence.draft.clear();
     ++sequence.preemptions;
     ++preemptions_;
     waiting_.splice(waiting_.begin(), running_, victim);
@@ -145,6 +146,33 @@ void Scheduler::addDecodes(Plan& plan, int& budget) {
     }
 }
 
+std::vector<Sequence*> Scheduler::decoding() const {
+    std::vector<Sequence*> found;
+    for (const auto& sequence : running_)
+        if (sequence->isDecoding() && sequence->remaining() == 1) found.push_back(sequence.get());
+    return found;
+}
+
+/// Drafts get what is left once every decoding sequence has its row: they never make one wait or give up
+/// its blocks.
+void Scheduler::addDrafts(Plan& plan, int& budget) {
+    int logits = limits_.maxLogitRows - running();
+    for (Part& part : plan.parts) {
+        Sequence& sequence = *part.sequence;
+        const int drafted = std::min({static_cast<int>(sequence.draft.size()), budget, logits});
+        if (part.count != 1 || part.logits != 1 || drafted <= 0) continue;
+        const int tokens = static_cast<int>(sequence.tokens.size());
+        if (!reserve(sequence, tokens + drafted)) {
+            for (BlockTable& table : sequence.tables) table.truncate(tokens);
+            continue;
+        }
+        part.count += drafted;
+        part.logits += drafted;
+        budget -= drafted;
+        logits -= drafted;
+    }
+}
+
 /// Rows of prompts that a step may take beside `decodeRows`.
 int Scheduler::prefillBudget(int decodeRows, int rowsLeft) const {
     constexpr int kUnknownRows = 16;  // while nothing is measured
@@ -182,6 +210,7 @@ Scheduler::Plan Scheduler::schedule(std::chrono::nanoseconds now) {
     admit(now, plan);
     int budget = limits_.maxRows;
     addDecodes(plan, budget);
+    addDrafts(plan, budget);
     if (budget > 0) addPrefills(plan, prefillBudget(limits_.maxRows - budget, budget), now);
     for (const Part& part : plan.parts) {
         if (part.sequence->isStarted) continue;
@@ -202,7 +231,8 @@ void Scheduler::buildBatch(Plan& plan) const {
         const Sequence& sequence = *part.sequence;
         (part.first >= sequence.promptTokens ? batch.rows.decode : batch.rows.prefill) += part.count;
         for (int token = part.first; token < part.first + part.count; ++token) {
-            batch.tokens.push_back(sequence.tokens[static_cast<size_t>(token)]);
+            const auto at = static_cast<size_t>(token), known = sequence.tokens.size();
+            batch.tokens.push_back(at < known ? sequence.tokens[at] : sequence.draft[at - known]);
             batch.positions.push_back(token);
             for (size_t g = 0; g < batch.groups.size(); ++g)
                 batch.groups[g].slots.push_back(sequence.tables[g].slot(token));
@@ -224,7 +254,7 @@ void Scheduler::completed(const Plan& plan, std::chrono::nanoseconds took) {
     for (const Part& part : plan.parts) {
         Sequence& sequence = *part.sequence;
         if (sequence.newTokens() == 0) sequence.prefilledTokens += part.count;
-        sequence.computed = part.first + part.count;
+        sequence.computed = part.first + part.count - part.drafted();
         if (sequence.computed - sequence.lock.tokens() >= pools_[0].layout().blockTokens)
             keepBlocks(sequence, false);
         for (size_t g = 0; g < sequence.tables.size(); ++g) {

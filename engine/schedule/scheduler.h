@@ -16,6 +16,7 @@ namespace engine {
 struct SchedulerLimits {
     int maxRows = 512;      ///< rows of a step
     int maxSequences = 64;  ///< admitted at once
+    int maxLogitRows = 64;  ///< rows of a step whose logits are wanted
     /// Time that a step's prefill rows may take while no sequence decodes; 0: as many rows as fit.
     double prefillMicros = 0.0;
     /// While sequences decode, prefill rows may take this share of a decode step's time, so that running
@@ -30,11 +31,12 @@ struct SchedulerLimits {
 class Scheduler {
   public:
     /// Part of a step: tokens [first, first + count) of a sequence. The logits of the last `logits` rows are
-    /// wanted.
+    /// wanted; all but the first of these are the sequence's draft to verify.
     struct Part {
         Sequence* sequence;
         int first, count;
         int logits;
+        int drafted() const { return logits > 0 ? logits - 1 : 0; }
     };
     struct Plan {
         std::vector<Part> parts;         ///< decode parts, then prefill parts
@@ -50,10 +52,12 @@ class Scheduler {
               std::unique_ptr<SchedulingPolicy> policy);
 
     void add(std::unique_ptr<Sequence> sequence);
+    /// Running sequences whose next step computes one generated token: those that a draft may follow.
+    std::vector<Sequence*> decoding() const;
     /// The next step's rows; their blocks are taken.
     Plan schedule(std::chrono::nanoseconds now);
-    /// Call when a plan has run: its rows count as computed, whole blocks go to the prefix cache, windows let
-    /// go of blocks.
+    /// Call when a plan has run: its rows count as computed, drafts excepted, whole blocks go to the prefix
+    /// cache, windows let go of blocks.
     void completed(const Plan& plan, std::chrono::nanoseconds took);
     /// Takes a sequence out, wherever it is. With `keep` the prefix cache takes its blocks in; the rest is
     /// free. Null if unknown.
@@ -79,6 +83,7 @@ class Scheduler {
     void preempt(Sequences::iterator victim);
     void keepBlocks(Sequence& sequence, bool withTail);
     void addDecodes(Plan& plan, int& budget);
+    void addDrafts(Plan& plan, int& budget);
     void addPrefills(Plan& plan, int budget, std::chrono::nanoseconds now);
     int prefillBudget(int decodeRows, int rowsLeft) const;
     bool addPart(Plan& plan, Sequence& sequence, int count);

@@ -51,6 +51,7 @@ Result<std::unique_ptr<ModelDrafter>> ModelDrafter::load(GgufFile file, kernels:
         drafter->pools_.emplace_back(
             ops, group,
             static_cast<int>(std::max<size_t>(1, tokens / static_cast<size_t>(group.blockTokens))));
+    drafter->cache_ = std::make_unique<RadixCache>(ops, std::span(drafter->pools_));
     drafter->costs_ = measureStepCosts(*drafter->transformer_, drafter->pools_, ops, drafter->clock_);
     // Until a prompt was caught up with: what a row adds to a wide step.
     drafter->prefillMicros_ = drafter->costs_.micros(StepCosts::kRows.back()) / StepCosts::kRows.back();
@@ -58,55 +59,39 @@ Result<std::unique_ptr<ModelDrafter>> ModelDrafter::load(GgufFile file, kernels:
 }
 
 ModelDrafter::State& ModelDrafter::stateOf(const Sequence& sequence) {
-    auto found = std::ranges::find(states_, sequence.id, &State::id);
-    if (found == states_.end()) {
-        size_t longest = 0;
-        for (auto state = states_.begin(); state != states_.end(); ++state) {
-            const size_t common = commonPrefix(state->stored, sequence.tokens);
-            if (state->id == 0 && common > longest && static_cast<int>(common) >= state->released) {
-                longest = common;
-                found = state;
-            }
-        }
-        if (found == states_.end()) {
-            found = states_.emplace(states_.end());
-            for (KvBlockPool& pool : pools_) found->tables.emplace_back(pool);
-        }
-        found->id = sequence.id;
+    const auto [found, isNew] = states_.try_emplace(sequence.id);
+    State& state = found->second;
+    if (isNew) {
+        RadixCache::Match match = cache_->match(kSpace, sequence.tokens);
+        state.tables = std::move(match.tables);
+        state.lock = std::move(match.lock);
+        state.stored.assign(sequence.tokens.begin(), sequence.tokens.begin() + match.tokens);
     }
-    // Back to where the two texts part; the last token is computed again, for its logits.
-    const size_t common = commonPrefix(found->stored, sequence.tokens);
-    rollBack(*found, static_cast<int>(std::min(common, sequence.tokens.size() - 1)));
-    return *found;
-}
-
-void ModelDrafter::rollBack(State& state, int tokens) {
-    state.stored.resize(static_cast<size_t>(tokens));
-    for (BlockTable& table : state.tables) table.truncate(tokens);
+    // Back to where its own guesses and what came part; the last token is computed again, for its logits.
+    const size_t common = std::min(commonPrefix(state.stored, sequence.tokens), sequence.tokens.size() - 1);
+    state.stored.resize(common);
+    for (BlockTable& table : state.tables) table.truncate(static_cast<int>(common));
+    return state;
 }
 
 int ModelDrafter::behind(const Sequence& sequence) const {
-    size_t common = 0;
-    for (const State& state : states_)
-        if (state.id == sequence.id || state.id == 0)
-            common = std::max(common, commonPrefix(state.stored, sequence.tokens));
-    return static_cast<int>(sequence.tokens.size() - common);
+    const auto found = states_.find(sequence.id);
+    const size_t stored = found != states_.end()
+                              ? commonPrefix(found->second.stored, sequence.tokens)
+                              : static_cast<size_t>(cache_->peek(kSpace, sequence.tokens).tokens);
+    return static_cast<int>(sequence.tokens.size() - stored);
 }
 
-/// Room for `tokens` tokens; what is kept warm gives way, the longest ended first.
 bool ModelDrafter::reserve(State& state, int tokens) {
-    for (;;) {
-        const bool done = std::ranges::all_of(state.tables, [&](BlockTable& table) {
-            return table.reserve(tokens, static_cast<int>(state.stored.size()));
-        });
-        if (done) return true;
-        const auto warm = std::ranges::find(states_, uint64_t{0}, &State::id);
-        if (warm == states_.end()) return false;
-        states_.erase(warm);
+    const int stored = static_cast<int>(state.stored.size());
+    for (size_t g = 0; g < pools_.size(); ++g) {
+        cache_->makeRoom(g, state.tables[g].blocksNeeded(tokens, stored));
+        if (!state.tables[g].reserve(tokens, stored)) return false;
     }
+    return true;
 }
 
-Batch ModelDrafter::batchOf(std::span<Row> rows, bool wantsLogits) const {
+Batch ModelDrafter::batchOf(std::span<const Row> rows, bool wantsLogits) const {
     Batch batch;
     batch.groups.resize(pools_.size());
     batch.rowStart.push_back(0);
@@ -158,7 +143,6 @@ void ModelDrafter::releaseWindows(State& state, int confirmed) {
         const int window = pools_[g].layout().window;
         if (window == 0 || confirmed - window + 1 <= 0) continue;
         state.tables[g].releaseBefore(confirmed - window + 1);
-        state.released = std::max(state.released, confirmed);
     }
 }
 
@@ -219,14 +203,18 @@ std::vector<std::vector<TokenId>> ModelDrafter::propose(std::span<const DraftReq
 }
 
 void ModelDrafter::forget(const Sequence& sequence) {
-    const auto found = std::ranges::find(states_, sequence.id, &State::id);
+    const auto found = states_.find(sequence.id);
     if (found == states_.end()) return;
-    found->id = 0;
-    states_.splice(states_.end(), states_, found);
+    State& state = found->second;
+    // Guesses that never came are not worth keeping.
+    const size_t common = commonPrefix(state.stored, sequence.tokens);
+    cache_->extend(state.lock, std::span(state.stored).first(common), state.tables, true);
+    states_.erase(found);
 }
 
 void ModelDrafter::checkIntegrity() const {
     for (const KvBlockPool& pool : pools_) pool.checkIntegrity();
+    cache_->checkIntegrity();
 }
 
 }  // namespace engine

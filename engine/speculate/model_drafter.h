@@ -1,11 +1,12 @@
 #pragma once
 
 #include <functional>
-#include <list>
+#include <map>
 #include <memory>
 
 #include "engine/gguf/gguf_file.h"
 #include "engine/kv/kv_block_pool.h"
+#include "engine/kv/radix_cache.h"
 #include "engine/speculate/drafter.h"
 #include "engine/speculate/step_costs.h"
 
@@ -15,7 +16,7 @@ namespace engine {
 /// request's own filters and penalties and the same noise (seed, index in the reply) as the target will, so
 /// that the two agree whenever their distributions are close enough, not only at temperature 0.
 ///
-/// The KV of conversations that ended stays until its blocks are needed, so the next turn drafts at once.
+/// Its prefix cache is its own, so a conversation that goes on, or begins as another did, drafts at once.
 class ModelDrafter final : public Drafter {
   public:
     using Clock = std::function<std::chrono::nanoseconds()>;
@@ -51,10 +52,9 @@ class ModelDrafter final : public Drafter {
 
     /// What is stored of one sequence. Tokens [0, stored.size()) are in the tables.
     struct State {
-        uint64_t id = 0;  ///< of the running sequence; 0: ended, kept warm
         std::vector<TokenId> stored;
         std::vector<BlockTable> tables;
-        int released = 0;  ///< windows gave back what only positions before it need
+        PrefixLock lock;
     };
     struct Row {
         State* state;
@@ -65,13 +65,14 @@ class ModelDrafter final : public Drafter {
 
     ModelDrafter(GgufFile file, kernels::Ops& ops, Clock clock);
     State& stateOf(const Sequence& sequence);
-    static void rollBack(State& state, int tokens);
     bool reserve(State& state, int tokens);
     bool catchUp(State& state, const Sequence& sequence);
-    Batch batchOf(std::span<Row> rows, bool wantsLogits) const;
+    Batch batchOf(std::span<const Row> rows, bool wantsLogits) const;
     void draw(std::span<Row> rows, const float* logits);
     void round(std::vector<Row>& rows);
     void releaseWindows(State& state, int confirmed);
+
+    static constexpr uint64_t kSpace = 1;  ///< the one namespace of its prefix cache
 
     GgufFile file_;
     kernels::Ops& ops_;
@@ -79,7 +80,8 @@ class ModelDrafter final : public Drafter {
     ModelConfig config_;
     std::unique_ptr<Transformer> transformer_;
     std::vector<KvBlockPool> pools_;
-    std::list<State> states_;  ///< least recently ended first
+    std::unique_ptr<RadixCache> cache_;
+    std::map<uint64_t, State> states_;  ///< of running sequences, by id
     StepCosts costs_;
     double prefillMicros_ = 0.0;
     size_t deviceBytes_ = 0;

@@ -34,9 +34,8 @@ std::optional<SpeculationMode> speculationMode(std::string_view name) {
     return std::nullopt;
 }
 
-Speculator::Speculator(bool fromOtherChats, StepCosts target, std::unique_ptr<ModelDrafter> model,
-                       Clock clock)
-    : target_(target), model_(std::move(model)), ngrams_(fromOtherChats), clock_(std::move(clock)) {}
+Speculator::Speculator(bool fromOtherChats, std::unique_ptr<ModelDrafter> model, Clock clock)
+    : model_(std::move(model)), ngrams_(fromOtherChats), clock_(std::move(clock)) {}
 
 size_t Speculator::matchClass(int matched) {
     size_t at = kMatchClasses.size() - 1;
@@ -178,15 +177,17 @@ void Speculator::propose(std::span<Sequence* const> decoding, int mostRows) {
     draftingMicros_ = inMicros(clock_() - start);
 }
 
-void Speculator::stepTaken(int rows, int sequences, int drafted, int accepted,
-                           std::chrono::nanoseconds time) {
+void Speculator::stepTaken(const StepRows& step, std::chrono::nanoseconds time) {
+    drafted_ += step.drafted;
+    accepted_ += step.accepted;
     const double micros = inMicros(time);
-    target_.observe(rows, micros);
-    drafted_ += drafted;
-    accepted_ += accepted;
-    probeMicros_ += kProbeShare * micros;
-    plainMicros_ += target_.micros(sequences) * (sequences + accepted) / std::max(1, sequences);
-    actualMicros_ += micros + draftingMicros_;
+    if (micros > 0.0 && step.sequences > 0) {
+        target_.observe(step.rows, micros);
+        probeMicros_ += kProbeShare * micros;
+        plainMicros_ +=
+            target_.micros(step.sequences) * (step.sequences + step.accepted) / step.sequences;
+        actualMicros_ += micros + draftingMicros_;
+    }
     draftingMicros_ = 0.0;
 }
 

@@ -24,15 +24,21 @@ class Speculator {
     using Clock = std::function<std::chrono::nanoseconds()>;
     static constexpr int kMostDrafted = 15;  ///< with the token before them they fill a tile of 16 rows
 
-    /// `model` null: n-gram drafts only. `target`: costs of the target's steps, unknown only where no request
-    /// may ask for `Auto`.
-    Speculator(bool fromOtherChats, StepCosts target, std::unique_ptr<ModelDrafter> model, Clock clock);
+    /// `model` null: n-gram drafts only.
+    Speculator(bool fromOtherChats, std::unique_ptr<ModelDrafter> model, Clock clock);
+    /// What the target's steps cost; `Auto` drafts nothing before it knows.
+    void setCosts(const StepCosts& target) { target_ = target; }
+    bool knowsCosts() const { return target_.isKnown(); }
 
     /// Sets `draft` of each sequence, all of which have one token left to compute. `mostRows` bounds the rows
     /// of the step, drafted or not.
     void propose(std::span<Sequence* const> decoding, int mostRows);
-    /// A decode step has run: its rows of which `drafted` were guesses and `accepted` stood.
-    void stepTaken(int rows, int sequences, int drafted, int accepted, std::chrono::nanoseconds time);
+    /// Rows of a step that has run, `drafted` of which were guesses of which `accepted` stood.
+    struct StepRows {
+        int rows, sequences, drafted, accepted;
+    };
+    /// `time` 0: the step did other things too, and its time says nothing about decoding.
+    void stepTaken(const StepRows& step, std::chrono::nanoseconds time);
     /// The sequence has ended.
     void forget(const Sequence& sequence);
 
