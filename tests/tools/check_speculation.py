@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Checks that speculation changes no byte, and shows what it gains.
+
+Runs every prompt of a set in each mode of `alcove-cli generate --speculate`, all in one process, and compares ids
+and text with the run that does not speculate. Fails when any differ, or when a mode drafted, accepted or rejected
+next to nothing over the whole set. Prints a table by kind of prompt (the id up to its last '-').
+
+    check_speculation.py alcove-cli MODEL.gguf [--draft DRAFT.gguf] [--prompts F.jsonl] [--each N]
+        [--modes off,ngram,draft,auto] [--temps 0,0.8] [-n 96] [--at-least 0.97] [-- further options of generate]
+
+The modes of one prompt run one after another, so a machine that is busy for a while is busy for all of them;
+`--repeat` takes the best of several runs. `--at-least` also fails when `auto` is slower than that share of `off`.
+Needs only Python.
+"""
+import argparse
+import collections
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+PROMPTS = pathlib.Path(__file__).parent.parent / "data/prompts/mixed.jsonl"
+
+
+def kind_of(name):
+    return name.rsplit("-", 1)[0]
+
+
+def choose(path, each):
+    """At most `each` prompts of a kind; 0: all."""
+    seen = collections.Counter()
+    chosen = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        prompt = json.loads(line)
+        seen[kind_of(prompt["id"])] += 1
+        if not each or seen[kind_of(prompt["id"])] <= each:
+            chosen.append(prompt)
+    return chosen
+
+
+def run(args, prompts):
+    """{(id, temperature, mode): [result, ...]}"""
+    jobs = [(prompt, temperature, mode) for prompt in prompts for temperature in args.temps
+            for _ in range(args.repeat) for mode in args.modes]
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
+        for prompt, temperature, mode in jobs:
+            line = {"n": args.n, **prompt, "temp": temperature, "seed": 1, "speculate": mode}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        file.flush()
+        command = [args.cli, "generate", args.model, "--prompts", file.name, *args.further]
+        if args.draft:
+            command += ["--draft", args.draft]
+        results = collections.defaultdict(list)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+            for (prompt, temperature, mode), line in zip(jobs, process.stdout):
+                result = json.loads(line)
+                if "error" in result:
+                    sys.exit(f"{prompt['id']}: {result['error']}")
+                results[prompt["id"], temperature, mode].append(result)
+                if sys.stderr.isatty():
+                    print(f"\r{sum(map(len, results.values()))} of {len(jobs)}", end="", file=sys.stderr)
+        if process.returncode:
+            sys.exit(f"alcove-cli ended with {process.returncode}")
+    return results
+
+
+def speed(results):
+    return max(result["decode_tok_s"] for result in results)
+
+
+def compare(args, results):
+    """Lines about replies that differ from the one without speculation."""
+    problems = []
+    for (name, temperature, mode), runs in results.items():
+        plain = results[name, temperature, "off"][0]
+        for result in runs:
+            if result["ids"] != plain["ids"] or result["text"] != plain["text"]:
+                at = next((i for i, (a, b) in enumerate(zip(result["ids"], plain["ids"])) if a != b), "the end")
+                problems.append(f"{name} at temperature {temperature}: {mode} differs from off at {at}")
+            if result["finish"] != plain["finish"]:
+                problems.append(f"{name} at temperature {temperature}: {mode} ended by {result['finish']}")
+        if args.at_least and mode == "auto" and plain["new_tokens"] > 16:
+            share = speed(runs) / speed(results[name, temperature, "off"])
+            if share < args.at_least:
+                problems.append(f"{name} at temperature {temperature}: auto is {share:.2f} of off")
+    return problems
+
+
+def table(args, results):
+    problems = []
+    print("| kind | temperature | mode | drafted | accepted | tokens a step | tok/s | of off |")
+    print("|---|---|---|---|---|---|---|---|")
+    kinds = list(dict.fromkeys(kind_of(name) for name, _, _ in results))
+    for kind in kinds:
+        for temperature in args.temps:
+            rates = {}
+            for mode in args.modes:
+                runs = [max(r, key=lambda result: result["decode_tok_s"]) for (name, t, m), r in results.items()
+                        if kind_of(name) == kind and t == temperature and m == mode]
+                tokens = sum(r["new_tokens"] for r in runs)
+                seconds = sum((r["new_tokens"] - 1) / r["decode_tok_s"] for r in runs if r["decode_tok_s"] > 0)
+                drafted = sum(r["drafted_tokens"] for r in runs)
+                accepted = sum(r["accepted_tokens"] for r in runs)
+                rates[mode] = (tokens - len(runs)) / seconds if seconds else 0
+                share = 100 * accepted / drafted if drafted else 0
+                print(f"| {kind} | {temperature:g} | {mode} | {drafted} | {share:.0f} % | "
+                      f"{tokens / max(1, tokens - accepted):.2f} | {rates[mode]:.1f} | "
+                      f"{rates[mode] / rates['off'] if rates['off'] else 0:.2f} |")
+    for mode in args.modes:
+        runs = [result for (_, _, m), r in results.items() if m == mode for result in r]
+        drafted = sum(r["drafted_tokens"] for r in runs)
+        accepted = sum(r["accepted_tokens"] for r in runs)
+        print(f"{mode}: {len(runs)} replies, {drafted} drafted, {accepted} accepted, {drafted - accepted} rejected")
+        if mode == "off" and drafted:
+            problems.append("off drafted")
+        if mode != "off" and min(accepted, drafted - accepted) < len(runs) / 4:
+            problems.append(f"{mode} accepted or rejected too few tokens to show anything")
+    return problems
+
+
+def main():
+    own, further = sys.argv[1:], []
+    if "--" in own:
+        own, further = own[:own.index("--")], own[own.index("--") + 1:]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("cli")
+    parser.add_argument("model")
+    parser.add_argument("--draft", default="")
+    parser.add_argument("--prompts", type=pathlib.Path, default=PROMPTS)
+    parser.add_argument("--each", type=int, default=0, help="prompts of each kind; 0: all")
+    parser.add_argument("--modes", type=lambda text: text.split(","), default=None)
+    parser.add_argument("--temps", type=lambda text: [float(t) for t in text.split(",")], default=[0.0, 0.8])
+    parser.add_argument("-n", type=int, default=96)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--at-least", type=float, default=0.0)
+    args = parser.parse_args(own)
+    args.further = further
+    if args.modes is None:
+        args.modes = ["off", "ngram", "draft", "auto"] if args.draft else ["off", "ngram", "auto"]
+    if "off" not in args.modes:
+        parser.error("--modes needs off: the others are compared with it")
+    results = run(args, choose(args.prompts, args.each))
+    problems = table(args, results) + compare(args, results)
+    for problem in problems:
+        print(problem)
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()
