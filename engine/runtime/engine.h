@@ -76,10 +76,10 @@ struct GenerateRequest {
     /// where the text equals their decoding, since sampled text often encodes differently. Empty: none.
     std::vector<std::vector<TokenId>> generatedIds;
     SamplingParams sampling;
-    int maxNewTokens = -1;               ///< -1: to the end of the context
-    int priority = 0;                    ///< larger goes first
+    int maxNewTokens = -1;                     ///< -1: to the end of the context
+    int priority = 0;                          ///< larger goes first
     std::optional<SpeculationMode> speculate;  ///< the engine's own setting when not given
-    WhenFull whenFull = WhenFull::Stop;  ///< of `messages`; prompts and ids are never cut
+    WhenFull whenFull = WhenFull::Stop;        ///< of `messages`; prompts and ids are never cut
     /// Ids in place of `messages` and `prompt`, taken as they are.
     std::vector<TokenId> promptIds;
     /// A step ends when so many tokens of the prompt are computed, so that a benchmark can measure from

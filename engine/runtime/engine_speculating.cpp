@@ -83,8 +83,7 @@ void LocalEngine::verify(const Scheduler::Part& part, std::span<const TokenId> d
     Sequence& sequence = *part.sequence;
     const RequestId id = sequence.id;
     const int drafted = part.drafted();
-    const int stands =
-        acceptedLength(std::span(sequence.draft).first(static_cast<size_t>(drafted)), drawn);
+    const int stands = acceptedLength(std::span(sequence.draft).first(static_cast<size_t>(drafted)), drawn);
     sequence.draft.clear();
     if (drafted > 0) {
         for (BlockTable& table : sequence.tables) table.truncate(sequence.computed + stands);

@@ -184,8 +184,7 @@ void Speculator::stepTaken(const StepRows& step, std::chrono::nanoseconds time) 
     if (micros > 0.0 && step.sequences > 0) {
         target_.observe(step.rows, micros);
         probeMicros_ += kProbeShare * micros;
-        plainMicros_ +=
-            target_.micros(step.sequences) * (step.sequences + step.accepted) / step.sequences;
+        plainMicros_ += target_.micros(step.sequences) * (step.sequences + step.accepted) / step.sequences;
         actualMicros_ += micros + draftingMicros_;
     }
     draftingMicros_ = 0.0;

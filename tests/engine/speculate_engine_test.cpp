@@ -116,9 +116,11 @@ class Speculation : public ::testing::TestWithParam<Case> {};
 TEST_P(Speculation, ChangesNoByteOfAnyReplyWhileOthersRun) {
     const Pair pair;
     Counts counts;
-    EngineDriver plain(pair.options(SpeculationMode::Off)), drafting(pair.options(GetParam().mode), clockOfFreeRows());
+    EngineDriver plain(pair.options(SpeculationMode::Off)),
+        drafting(pair.options(GetParam().mode), clockOfFreeRows());
     std::vector<Outcome> without;
-    for (GenerateRequest& request : requests(GetParam().temperature)) without.push_back(plain.run(std::move(request)));
+    for (GenerateRequest& request : requests(GetParam().temperature))
+        without.push_back(plain.run(std::move(request)));
     const std::vector<Outcome> with = runTogether(drafting, requests(GetParam().temperature), counts);
     expectEqual(with, without);
     EXPECT_GT(counts.drafted, 40);
@@ -135,7 +137,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{SpeculationMode::Draft, 0.0F}, Case{SpeculationMode::Draft, 0.8F},
                       Case{SpeculationMode::Auto, 0.0F}, Case{SpeculationMode::Auto, 0.8F}),
     [](const auto& test) {
-        return std::string(toString(test.param.mode)) + (test.param.temperature > 0.0F ? "Sampled" : "Greedy");
+        return std::string(toString(test.param.mode)) +
+               (test.param.temperature > 0.0F ? "Sampled" : "Greedy");
     });
 
 TEST(SpeculationInTheEngine, MayDifferFromRequestToRequest) {
@@ -180,7 +183,6 @@ TEST(SpeculationInTheEngine, EndsAtEveryLengthAskedForAndAtStopStrings) {
 
 TEST(SpeculationInTheEngine, EndsAtTheModelsOwnEndTokenInsideAnAcceptedRun) {
     const Pair pair;
-    Counts none, counts;
     EngineDriver plain(pair.options(SpeculationMode::Off)), drafting(pair.options(SpeculationMode::Draft));
     int stopped = 0;
     for (uint64_t seed = 0; seed < 40; ++seed) {
@@ -249,8 +251,10 @@ TEST(SpeculationInTheEngine, DraftsAtOnceInTheNextTurnOfAConversation) {
     const Pair pair;
     EngineDriver plain(pair.options(SpeculationMode::Off)), drafting(pair.options(SpeculationMode::Draft));
     GenerateRequest first = EngineDriver::ask(
-        "please write a small program that reads a file and counts the words in it, one line at a time. thank "
-        "you, that was very helpful. can you also explain why the sky is blue and water is wet?", 24);
+        "please write a small program that reads a file and counts the words in it, one line at a time. "
+        "thank "
+        "you, that was very helpful. can you also explain why the sky is blue and water is wet?",
+        24);
     const Outcome answer = drafting.run(first);
     const GenerateRequest second = EngineDriver::next(first, answer, "and why is it so?");
     const Outcome expected = plain.run(second);
@@ -286,7 +290,8 @@ TEST(SpeculationInTheEngine, DrawsTheTargetsDistribution) {
         const std::vector<float> logits = runner.run(ids);
         std::vector<std::pair<float, TokenId>> last;
         const size_t first = logits.size() - static_cast<size_t>(sized.vocabulary);
-        for (size_t i = first; i < logits.size(); ++i) last.push_back({-logits[i], static_cast<TokenId>(i - first)});
+        for (size_t i = first; i < logits.size(); ++i)
+            last.push_back({-logits[i], static_cast<TokenId>(i - first)});
         std::sort(last.begin(), last.end());
         last.resize(kTopK);
         double sum = 0.0;
