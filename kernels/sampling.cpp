@@ -78,13 +78,20 @@ int32_t sampleToken(std::span<float> logits, const SamplingRow& row) {
     if (row.topP < 1.0F) keepTopP(ids, logits, largest, row.topP);
     const float least = row.minP > 0.0F ? largest + std::log(row.minP) : -INFINITY;
 
+    const auto noise = [&](int32_t id) {
+        return gumbelNoise(row.seed, row.drawIndex, static_cast<uint32_t>(id));
+    };
+    const auto temperature = static_cast<double>(row.temperature);
+    // The likeliest token is never filtered out, and no noise is larger than kMostNoise (its uniform number
+    // has 32 bits): of a large vocabulary few tokens can win at all, and only they need their noise computed.
+    constexpr double kMostNoise = 23.0;
     int32_t drawn = best;
-    double drawnValue = -INFINITY;
+    double drawnValue = static_cast<double>(largest) / temperature + noise(best);
     for (const int32_t id : ids) {
         const float logit = logits[static_cast<size_t>(id)];
-        if (logit < least) continue;
-        const double value = static_cast<double>(logit) / static_cast<double>(row.temperature) +
-                             gumbelNoise(row.seed, row.drawIndex, static_cast<uint32_t>(id));
+        const double scaled = static_cast<double>(logit) / temperature;
+        if (logit < least || scaled + kMostNoise < drawnValue) continue;
+        const double value = scaled + noise(id);
         if (value > drawnValue || (value == drawnValue && id < drawn)) {
             drawnValue = value;
             drawn = id;
