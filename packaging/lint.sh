@@ -15,7 +15,7 @@ done
 sources() { git ls-files --cached --others --exclude-standard -- "$@" | while read -r f; do [ -f "$f" ] && echo "$f"; done; }
 
 check_format() {
-    sources '*.cpp' '*.h' '*.cu' '*.cuh' | xargs -d '\n' clang-format-14 --dry-run --Werror
+    sources '*.cpp' '*.h' '*.cu' '*.cuh' | xargs -d '\n' clang-format-14 --dry-run --Werror || return 1
     echo "format: $(sources '*.cpp' '*.h' '*.cu' '*.cuh' | wc -l) files are as .clang-format wants them"
 }
 
@@ -52,7 +52,7 @@ for line in sys.stdin:
 check_tidy() {
     local files
     # Generated headers (moc) must be there before clang can read their includers.
-    cmake --build build/release --target generated_sources >&2
+    cmake --build build/release --target generated_sources >&2 || return 1
     files=$(changed_sources | known_to_build)
     if [ -z "$files" ]; then echo "tidy: no source file changed"; return; fi
     # g++'s own warning switches mean nothing to clang.

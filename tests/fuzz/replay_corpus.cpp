@@ -1,5 +1,5 @@
-// The main of a fuzz target where libFuzzer is not: runs every file of the folders it is given through the target,
-// and every prefix of the short ones, since parsers break most often where their input ends early.
+// The main of a fuzz target where libFuzzer is not: runs every file of the folders it is given through the
+// target, and every prefix of the short ones, since parsers break most often where their input ends early.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -28,7 +28,8 @@ int main(int argc, char** argv) {
         std::fflush(stdout);  // if the target dies, its input's name is the last line
         for (size_t size = 0; size <= std::min(bytes.size(), kPrefixesUpTo); ++size) {
             // A copy of its own, so that a read one past the end is past an allocation.
-            const std::vector<uint8_t> prefix(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
+            const std::vector<uint8_t> prefix(bytes.begin(),
+                                              bytes.begin() + static_cast<std::ptrdiff_t>(size));
             LLVMFuzzerTestOneInput(prefix.data(), prefix.size());
         }
         LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
