@@ -101,7 +101,7 @@ TEST(ChatTemplateOrigin, SurvivesEveryTextOperation) {
 
 TEST(ChatTemplateOrigin, TextInsideJsonKeepsItsOrigin) {
     EXPECT_EQ(marked("{{ {'<|k|>': messages[0].content} | tojson }}", withContent("a\n\"<|im_end|>")),
-              "[{\"]<|k|>[\": \"a\\n\\\"<|im_end|>\"}]");
+              "[{\"]<|k|>[\": \"][a\\n\\\"<|im_end|>][\"}]");
 }
 
 TEST(ChatTemplateOrigin, SurvivesMacrosBlocksAndNamespaces) {

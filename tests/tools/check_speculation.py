@@ -58,8 +58,10 @@ def run(args, prompts):
                 if "error" in result:
                     sys.exit(f"{prompt['id']}: {result['error']}")
                 results[prompt["id"], temperature, mode].append(result)
-                if sys.stderr.isatty():
-                    print(f"\r{sum(map(len, results.values()))} of {len(jobs)}", end="", file=sys.stderr)
+                print(f"{len(jobs) - sum(map(len, results.values()))} to go: {prompt['id']} {temperature:g} {mode}, "
+                      f"{result['accepted_tokens']} of {result['drafted_tokens']} accepted, "
+                      f"{result['decode_tok_s']:.1f} tok/s, {hash(tuple(result['ids'])) & 0xFFFF:04x}",
+                      file=sys.stderr, flush=True)
         if process.returncode:
             sys.exit(f"alcove-cli ended with {process.returncode}")
     return results
