@@ -58,6 +58,7 @@ struct EngineSnapshot {
     int running = 0;
     int waiting = 0;
     int kvBlocksUsed = 0;
+    int kvBlocksCached = 0;  ///< of those used, kept for a next turn and free for the taking
     int kvBlocksTotal = 0;
     qint64 kvBytesUsed = 0;
     qint64 kvBytesTotal = 0;

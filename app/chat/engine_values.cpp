@@ -99,6 +99,7 @@ EngineSnapshot toSnapshot(const engine::EngineStats& stats) {
     snapshot.running = stats.running;
     snapshot.waiting = stats.waiting;
     snapshot.kvBlocksUsed = stats.kvBlocksUsed;
+    snapshot.kvBlocksCached = stats.kvBlocksCached;
     snapshot.kvBlocksTotal = stats.kvBlocksTotal;
     snapshot.kvBytesUsed = static_cast<qint64>(stats.kvBytesUsed);
     snapshot.kvBytesTotal = static_cast<qint64>(stats.kvBytesTotal);
