@@ -57,8 +57,7 @@ TEST(Engine, StopsBeforeAStopStringThatCrossesTokens) {
     const auto whole = driver.run(request);
     // A piece of the text that begins and ends inside tokens: two bytes before and after a token's border.
     const Tokenizer& tokenizer = driver.engine->tokenizer();
-    size_t border = 0, at = 20;
-    for (size_t i = 0; i < at; ++i) border += tokenizer.pieceBytes(whole.ids[i]).size();
+    size_t at = 20;
     std::string stop;
     for (; stop.size() < 3 && at + 1 < whole.ids.size(); ++at) {
         const std::string next(tokenizer.pieceBytes(whole.ids[at]));
