@@ -120,8 +120,8 @@ int main(int argc, char** argv) {
     parser.addOptions(
         {{"out", "The picture (PNG).", "FILE", "window.png"},
          {"model", "Ask this model instead of setting a scene.", "FILE"},
-         {"ask", "What to ask it.", "TEXT",
-          "Explain in a few sentences how a radix tree works, with a short Python example"},
+         {"ask", "What to ask it; may be given several times.", "TEXT",
+          "Write a short Python function that reverses a string."},
          {"scene",
           "empty, answer, long, error, waiting, versions, settings, keys, models, search, none, edit, toast.",
           "NAME", "answer"},
@@ -157,7 +157,8 @@ int main(int argc, char** argv) {
     if (!modelFile.isEmpty()) {
         app::SamplingSettings sampling;
         sampling.seed = 7;
-        sampling.temperature = 0.2;
+        sampling.temperature = 0;
+        sampling.maxNewTokens = 400;  // a small model may go on and on
         application.settings().setSampling(sampling);
     }
 
@@ -169,8 +170,10 @@ int main(int argc, char** argv) {
     if (!modelFile.isEmpty()) {
         application.start();
         waitUntil([&] { return application.engine().model().state == app::ModelState::Ready; }, 60);
-        ask(window, parser.value("ask"));
-        answered(window, 240);
+        for (const QString& question : parser.values("ask")) {
+            ask(window, question);
+            answered(window, 240);
+        }
     } else if (scene == "settings" || scene == "keys") {
         auto* dialog = scene == "keys" ? static_cast<QDialog*>(new ui::ShortcutsDialog(&window))
                                        : new ui::SettingsDialog(application.settings(), &window);
