@@ -1,5 +1,6 @@
 #include "engine/kv/block_content.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace engine {
@@ -28,6 +29,11 @@ void clearRows(std::byte* block, const kernels::KvLayer& layer, size_t used) {
 }
 
 }  // namespace
+
+int BlockTier::Child::commonWith(std::span<const TokenId> other) const {
+    return static_cast<int>(std::mismatch(tokens.begin(), tokens.end(), other.begin(), other.end()).first -
+                            tokens.begin());
+}
 
 size_t contentBytes(std::span<const KvBlockPool> pools, uint32_t groups) {
     size_t bytes = 0;

@@ -36,20 +36,27 @@ size_t contentBytes(std::span<const KvBlockPool> pools, uint32_t groups);
 class BlockTier {
   public:
     virtual ~BlockTier() = default;
-    /// Keeps a block, if it likes.
+
+    /// Whether `put` would keep this block, which the device is about to lose.
+    virtual bool wants(const BlockKey& key) const = 0;
     virtual void put(BlockContent content) = 0;
+    /// Whether the block would be lost at the end of the program, and a place that outlasts it has room.
+    virtual bool needsSaving(const BlockKey& key) const = 0;
+    virtual void save(const BlockContent& content) = 0;
+
     /// A block after `parent` that begins with as many of `tokens` as any kept one does (at least one), if
-    /// bringing it back costs less than `worthMicros` for each token gained. Null when there is none.
+    /// bringing it back costs less than `worthMicros` for each token gained. Nothing when there is none.
     virtual std::optional<BlockContent> find(const BlockKey& parent, std::span<const TokenId> tokens,
                                              double worthMicros) = 0;
-    virtual bool contains(const BlockKey& key) const = 0;
     /// Forgets the block and erases its bytes.
     virtual void erase(const BlockKey& key) = 0;
-    /// Keys of the kept blocks that continue `parent`, with their tokens.
+
     struct Child {
         BlockKey key;
         std::vector<TokenId> tokens;
+        int commonWith(std::span<const TokenId> other) const;
     };
+    /// The kept blocks that continue `parent`.
     virtual std::vector<Child> children(const BlockKey& parent) const = 0;
 };
 

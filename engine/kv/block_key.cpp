@@ -16,6 +16,10 @@ BlockKey BlockKey::ofNamespace(uint64_t space) {
     return of(XXH3_128bits(&space, sizeof space));
 }
 
+BlockKey BlockKey::ofText(std::string_view text) {
+    return of(XXH3_128bits(text.data(), text.size()));
+}
+
 BlockKey BlockKey::child(std::span<const TokenId> tokens) const {
     XXH3_state_t state;
     XXH3_128bits_reset(&state);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "engine/tokenizer/tokenizer.h"
 
@@ -14,6 +15,7 @@ struct BlockKey {
     friend bool operator==(const BlockKey& a, const BlockKey& b) = default;
 
     static BlockKey ofNamespace(uint64_t space);
+    static BlockKey ofText(std::string_view text);
     BlockKey child(std::span<const TokenId> tokens) const;
 };
 

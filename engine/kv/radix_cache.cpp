@@ -149,7 +149,6 @@ void RadixCache::restore(Path& path, std::span<const TokenId> tokens, double rec
         if (isComplete) {
             writeBlock(ops_, pools_, {blocks.data(), pools_.size()}, *content);
             Node& node = addChild(*path.end, content->tokens, {blocks.data(), pools_.size()});
-            node.isSaved = true;
             node.windowUse = ++clock_;
             ++stats_.restored;
             touch(node);

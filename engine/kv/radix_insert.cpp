@@ -34,7 +34,7 @@ void RadixCache::supersede(Node& parent, const Node& by) {
         Node& child = *parent.children[i];
         if (&child != &by && !child.isWhole() && child.protectors == 0 && child.count <= by.count &&
             child.commonWith(by.tokens()) == child.count) {
-            if (tier_ != nullptr && child.isSaved) tier_->erase(child.key);
+            if (tier_ != nullptr) tier_->erase(child.key);
             remove(child);
         }
     }
@@ -91,7 +91,7 @@ BlockContent RadixCache::contentOf(const Node& node) const {
 }
 
 void RadixCache::evict(Node& leaf) {
-    if (tier_ != nullptr && !(leaf.isSaved && tier_->contains(leaf.key))) tier_->put(contentOf(leaf));
+    if (tier_ != nullptr && tier_->wants(leaf.key)) tier_->put(contentOf(leaf));
     ++stats_.evictions;
     remove(leaf);
 }
@@ -149,8 +149,9 @@ bool RadixCache::saveSome(int blocks) {
     // From the most recent on: what was just said is what a restart would miss.
     for (Node* node = lru_->older; node != lru_.get() && saved < blocks; node = node->older) {
         if (node->isSaved) continue;
-        tier_->put(contentOf(*node));
         node->isSaved = true;
+        if (!tier_->needsSaving(node->key)) continue;
+        tier_->save(contentOf(*node));
         ++saved;
     }
     return saved > 0;

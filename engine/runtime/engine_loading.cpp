@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <iterator>
 
 #include "engine/runtime/device.h"
 #include "engine/runtime/local_engine.h"
 #include "engine/runtime/memory_plan.h"
+#include "engine/runtime/model_fingerprint.h"
 
 /// LocalEngine: from a file to something that can step.
 namespace engine {
@@ -91,9 +93,36 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     return {};
 }
 
-void LocalEngine::buildCache(const EngineOptions&, KvType kvType) {
-    space_ = static_cast<uint64_t>(kvType) + 1;
-    cache_ = std::make_unique<RadixCache>(*ops_, std::span(pools_), tier_.get());
+/// Everything besides its tokens that a block's KV depends on.
+uint64_t LocalEngine::namespaceOf(const EngineOptions& options, KvType kvType) const {
+    constexpr int kKernelVersion = 1;  // raise it when a kernel's results change
+    const kernels::DeviceInfo device = ops_->info();
+    // The CPU's name ends in its instruction set; threads change nothing.
+    const std::string instructions =
+        device.name.substr(std::min(device.name.size(), device.name.rfind(',') + 1));
+    std::string all =
+        fmt::format("{:016x} {} {} {} {} {}", modelFingerprint(file_), static_cast<int>(kvType),
+                    static_cast<int>(options.compute), device.kind, instructions, kKernelVersion);
+    // Metadata that changes what tensors mean.
+    fmt::format_to(std::back_inserter(all), " {} {} {} {} {} {} {} {} {} {}", config_.normEpsilon,
+                   config_.embeddingScale, config_.attentionScale, config_.attentionSoftcap,
+                   config_.ropeScale, config_.ropeOriginalContext, config_.yarnExtFactor,
+                   config_.yarnAttnFactor, config_.yarnBetaFast, config_.yarnBetaSlow);
+    for (const LayerAttention& layer : config_.attention)
+        fmt::format_to(std::back_inserter(all), " {}/{}/{}", layer.window, layer.ropeBase, layer.scaledRope);
+    return BlockKey::ofText(all).low;
+}
+
+void LocalEngine::buildCache(const EngineOptions& options, KvType kvType) {
+    space_ = namespaceOf(options, kvType);
+    std::unique_ptr<HostTier> host;
+    std::unique_ptr<DiskTier> disk;
+    if (options.hostCacheBytes > 0) host = std::make_unique<HostTier>(options.hostCacheBytes);
+    if (!options.diskCache.empty())
+        disk = std::make_unique<DiskTier>(options.diskCache, space_, options.diskCacheBytes);
+    if (host != nullptr || disk != nullptr)
+        tiers_ = std::make_unique<TierStack>(std::move(host), std::move(disk));
+    cache_ = std::make_unique<RadixCache>(*ops_, std::span(pools_), tiers_.get());
 }
 
 }  // namespace engine

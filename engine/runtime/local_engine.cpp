@@ -184,6 +184,14 @@ void LocalEngine::publishStats() {
         stats.restoredBlocks = cache_->stats().restored;
         stats.evictedBlocks = cache_->stats().evictions;
     }
+    if (tiers_ != nullptr && tiers_->host() != nullptr) {
+        stats.hostBlocks = tiers_->host()->blocks();
+        stats.hostBytes = tiers_->host()->bytes();
+    }
+    if (tiers_ != nullptr && tiers_->disk() != nullptr) {
+        stats.diskBlocks = tiers_->disk()->blocks();
+        stats.diskBytes = tiers_->disk()->bytes();
+    }
     stats.preemptions = scheduler_->preemptions();
     stats.promptTokens = promptTokens_;
     stats.cachedTokens = cachedTokens_;

@@ -7,6 +7,7 @@
 
 #include "engine/gguf/gguf_file.h"
 #include "engine/kv/radix_cache.h"
+#include "engine/kv/tier_stack.h"
 #include "engine/prompt/prompt_builder.h"
 #include "engine/runtime/engine.h"
 #include "engine/runtime/latency_log.h"
@@ -50,6 +51,7 @@ class LocalEngine final : public Engine {
 
     explicit LocalEngine(GgufFile file) : file_(std::move(file)) {}
     Result<void> build(const EngineOptions& options, const LoadProgress& progress);
+    uint64_t namespaceOf(const EngineOptions& options, KvType kvType) const;
     void buildCache(const EngineOptions& options, KvType kvType);
     Result<void> buildSpeculator(const EngineOptions& options, KvType kvType, const LoadProgress& progress);
     Result<std::unique_ptr<ModelDrafter>> loadDraft(const EngineOptions& options, KvType kvType,
@@ -95,7 +97,7 @@ class LocalEngine final : public Engine {
     // The engine thread's (the caller's where none was started). Order matters: blocks go before pools.
     std::unique_ptr<Transformer> transformer_;
     std::vector<KvBlockPool> pools_;
-    std::unique_ptr<BlockTier> tier_;
+    std::unique_ptr<TierStack> tiers_;
     std::unique_ptr<RadixCache> cache_;
     std::unique_ptr<Scheduler> scheduler_;
     std::unique_ptr<Speculator> speculator_;
