@@ -11,8 +11,9 @@ void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows
                const SimdKernels& simd, ThreadPool& pool);
 
 /// Ops::attention on the pool, into the float rows of `out`. A part of the work is some rows of one sequence
-/// and one KV head: each block of K and V is converted to floats once for all of them. A row adds blocks in
-/// ascending order with a running softmax, so its result does not depend on which rows share its part.
+/// and one KV head: each 16 tokens of K and V are converted to floats once for all of them. A row adds tiles
+/// of 16 tokens in ascending order with a running softmax, so its result does not depend on which rows share
+/// its part. layer.blockTokens must be a multiple of 16.
 void attend(CpuActivations& out, const float* query, int queryStride, const KvLayer& layer,
             const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
             const SimdKernels& simd, ThreadPool& pool);

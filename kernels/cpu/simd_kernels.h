@@ -20,8 +20,14 @@ struct SimdKernels {
     /// Quantises a float row in place beside it: fills quants and facts of `row`.
     void (*quantiseRow)(CpuActivations& x, int row);
     float (*dot)(const float* a, const float* b, size_t count);
-    /// y += a * x
-    void (*addScaled)(float* y, float a, const float* x, size_t count);
+    /// Attention over 16 tokens at a time. scores[16 q + t] = queries[q] . key t, for `count` queries;
+    /// keys [keyDim, 16].
+    void (*tokenScores)(float* scores, const float* keys, int keyDim, const float* const* queries, int count);
+    /// x[i] = e^x[i] of 16 values that are 0 or less.
+    void (*exponentials)(float* x);
+    /// sums += weights[t] * values[t] for tokens begin <= t < end; values [16, width], width a multiple
+    /// of 16.
+    void (*addValues)(float* sums, const float* weights, const float* values, int begin, int end, int width);
     void (*halvesToFloats)(float* out, const uint16_t* in, size_t count);
     void (*floatsToHalves)(uint16_t* out, const float* in, size_t count);
 };

@@ -15,6 +15,7 @@ void relax() {
 
 constexpr auto kSpinFor = std::chrono::microseconds(100);
 constexpr int kSpinsPerLook = 64;
+constexpr int kSpinsBeforeYield = 2000;
 
 }  // namespace
 
@@ -34,19 +35,29 @@ void ThreadPool::run(int parts, const std::function<void(int)>& part) {
         return;
     }
     part_ = &part;
-    parts_ = parts;
-    next_.store(0, std::memory_order_relaxed);
-    busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+    done_.store(0, std::memory_order_relaxed);
+    tickets_.store(static_cast<uint64_t>(parts) << 32, std::memory_order_release);
     generation_.fetch_add(1, std::memory_order_release);
     generation_.notify_all();
     takeParts();
-    while (busy_.load(std::memory_order_acquire) != 0) relax();
+    // What is left is in the hands of workers. One that lost its processor needs ours.
+    for (int spins = 0; done_.load(std::memory_order_acquire) != parts; ++spins)
+        if (spins < kSpinsBeforeYield)
+            relax();
+        else
+            std::this_thread::yield();
 }
 
 void ThreadPool::takeParts() {
-    for (int i = next_.fetch_add(1, std::memory_order_relaxed); i < parts_;
-         i = next_.fetch_add(1, std::memory_order_relaxed))
-        (*part_)(i);
+    uint64_t tickets = tickets_.load(std::memory_order_acquire);
+    while ((tickets & 0xFFFFFFFFU) < tickets >> 32) {
+        if (!tickets_.compare_exchange_weak(tickets, tickets + 1, std::memory_order_acq_rel,
+                                            std::memory_order_acquire))
+            continue;
+        (*part_)(static_cast<int>(tickets & 0xFFFFFFFFU));
+        done_.fetch_add(1, std::memory_order_release);
+        tickets = tickets_.load(std::memory_order_acquire);
+    }
 }
 
 void ThreadPool::work() {
@@ -62,7 +73,6 @@ void ThreadPool::work() {
         seen = generation_.load(std::memory_order_acquire);
         if (stopping_) return;
         takeParts();
-        busy_.fetch_sub(1, std::memory_order_release);
     }
 }
 

@@ -9,9 +9,10 @@
 namespace kernels::detail {
 
 /// Runs the parts of one operation on a fixed number of threads, the caller among them. Parts are handed out
-/// one by one, so which thread runs a part is open; a part's result must not depend on it. Workers spin for
-/// some microseconds between operations, since the next one of a step comes at once, and then sleep. One
-/// caller at a time.
+/// one by one, so which thread runs a part is open; a part's result must not depend on it. Nobody waits for a
+/// worker that has taken no part, so a busy machine that lets some workers sleep costs only their help.
+/// Workers spin for some microseconds between operations, since the next one of a step comes at once, and
+/// then sleep. One caller at a time.
 class ThreadPool {
   public:
     explicit ThreadPool(int threads);
@@ -28,12 +29,12 @@ class ThreadPool {
     void work();
     void takeParts();
 
-    const std::function<void(int)>* part_ =
-        nullptr;  ///< of the operation under way; published by generation_
-    int parts_ = 0;
-    std::atomic<int> next_{0};
+    /// Of the operation under way: (parts << 32) | next part to hand out. Published last by `run`; whoever
+    /// advances it holds a part, so `part_` cannot change before that part is done.
+    std::atomic<uint64_t> tickets_{0};
+    const std::function<void(int)>* part_ = nullptr;
+    std::atomic<int> done_{0};             ///< parts that are done
     std::atomic<uint32_t> generation_{0};  ///< counts operations; workers wait for it to change
-    std::atomic<int> busy_{0};             ///< workers that have not finished the operation under way
     std::atomic<bool> stopping_{false};
     std::vector<std::jthread> workers_;
 };

@@ -22,6 +22,7 @@ struct Case {
     KvType type;
     int window;
     float softcap;
+    int blockTokens = 16;
 };
 
 std::string nameOf(const ::testing::TestParamInfo<Case>& instance) {
@@ -34,7 +35,7 @@ KvLayer layerOf(const Case& c) {
     layer.numKvHeads = c.kvHeads;
     layer.keyDim = c.keyDim;
     layer.valueDim = c.valueDim;
-    layer.blockTokens = 16;
+    layer.blockTokens = c.blockTokens;
     return layer;
 }
 
@@ -151,6 +152,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, CpuAttention,
                                            Case{"WindowInABlock", 2, 1, 64, 64, KvType::F16, 7, 0.0F},
                                            Case{"WindowOfBlocks", 4, 2, 64, 64, KvType::F32, 48, 0.0F},
                                            Case{"Softcap", 4, 2, 64, 64, KvType::F32, 0, 5.0F},
+                                           Case{"LargeBlocks", 4, 2, 64, 64, KvType::F16, 50, 0.0F, 32},
                                            Case{"OddHeads", 2, 2, 40, 24, KvType::F16, 20, 0.0F}),
                          nameOf);
 
