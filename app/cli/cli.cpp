@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 
 namespace cli {
 
@@ -19,7 +19,8 @@ void usageError(const std::string& message) {
 
 std::filesystem::path modelPath(const std::string& model) {
     namespace fs = std::filesystem;
-    if (fs::exists(model)) return model;
+    std::error_code ignored;  // what cannot be looked at is not there
+    if (fs::exists(model, ignored)) return model;
     const char* data = std::getenv("XDG_DATA_HOME");
     const char* home = std::getenv("HOME");
     const fs::path folder =
@@ -27,7 +28,7 @@ std::filesystem::path modelPath(const std::string& model) {
                                           : fs::path(home != nullptr ? home : ".") / ".local/share") /
         "alcove/models";
     for (const fs::path& candidate : {folder / model, folder / (model + ".gguf")})
-        if (fs::exists(candidate)) return candidate;
+        if (fs::exists(candidate, ignored)) return candidate;
     throw Failure{
         1, fmt::format("there is no model '{}', neither as a path nor in {}; give the path of a .gguf file",
                        model, folder.string())};
@@ -35,7 +36,10 @@ std::filesystem::path modelPath(const std::string& model) {
 
 std::string readFile(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
-    std::string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    std::string content;
+    std::array<char, size_t{1} << 16> part;
+    while (file.read(part.data(), part.size()) || file.gcount() > 0)
+        content.append(part.data(), static_cast<size_t>(file.gcount()));
     if (!file.is_open() || file.bad())
         throw Failure{1, fmt::format("the file '{}' cannot be read; check its name and permissions", path)};
     return content;

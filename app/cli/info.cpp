@@ -58,11 +58,11 @@ void addInfo(CLI::App& app) {
     verb->callback([options] {
         const nlohmann::ordered_json info = describe(*options);
         if (options->json) {
-            fmt::print("{}\n", info.dump());
+            fmt::print("{}\n", oneLine(info));
             return;
         }
         for (const auto& [key, value] : info.items())
-            fmt::print("{:<20} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+            fmt::print("{:<20} {}\n", key, value.is_string() ? value.get<std::string>() : oneLine(value));
     });
 }
 

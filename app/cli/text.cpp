@@ -83,8 +83,19 @@ void addDetokenize(CLI::App& app) {
         if (!json.is_array() ||
             !std::all_of(json.begin(), json.end(), [](const auto& id) { return id.is_number_integer(); }))
             usageError("--ids takes a JSON array of whole numbers, such as [1,2,3]");
-        const std::string text =
-            loadTokenizer(options->model)->decode(json.get<std::vector<engine::TokenId>>(), true);
+        const auto tokenizer = loadTokenizer(options->model);
+        std::vector<engine::TokenId> ids;
+        for (const auto& id : json) {
+            // Unsigned first: a number over 2^63 would come out negative, or small, of any signed type.
+            const bool fits = id.is_number_unsigned() &&
+                              id.get<uint64_t>() < static_cast<uint64_t>(tokenizer->vocabularySize());
+            if (!fits)
+                throw Failure{1,
+                              fmt::format("--ids: {} is no id of the vocabulary of '{}', which has {} tokens",
+                                          id.dump(), options->model, tokenizer->vocabularySize())};
+            ids.push_back(id.get<engine::TokenId>());
+        }
+        const std::string text = tokenizer->decode(ids, true);
         std::fwrite(text.data(), 1, text.size(), stdout);
     });
 }
