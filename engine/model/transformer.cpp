@@ -1,6 +1,7 @@
 #include "engine/model/transformer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -62,7 +63,7 @@ int contextBound(int tokens, int maxContext) {
 class DenseTransformer final : public Transformer {
   public:
     DenseTransformer(const ModelConfig& config, kernels::Ops& ops, const TransformerLimits& limits)
-        : config_(config), ops_(ops), limits_(limits) {}
+        : config_(config), ops_(ops), limits_(limits), instance_(nextInstance()) {}
 
     std::optional<Error> load(const GgufFile& file, const LoadProgress& progress);
     float* forward(const Batch& batch, std::span<KvBlockPool> pools) override;
@@ -88,9 +89,16 @@ class DenseTransformer final : public Transformer {
     int keyWidth() const { return config_.numKvHeads * config_.keyDim; }
     int valueWidth() const { return config_.numKvHeads * config_.valueDim; }
 
+    /// Addresses are used again once a model is gone, so they cannot tell a step's work from another model's.
+    static uint64_t nextInstance() {
+        static std::atomic<uint64_t> count{0};
+        return ++count;
+    }
+
     ModelConfig config_;
     kernels::Ops& ops_;
     TransformerLimits limits_;
+    uint64_t instance_;
     std::vector<DeviceBuffer> frequencies_;  ///< one table for each kind of layer
     std::vector<Layer> layers_;
     std::unique_ptr<Weight> embedding_, head_;  ///< head_ null: tied to the embedding
@@ -245,12 +253,16 @@ uint64_t DenseTransformer::repeatKey(const Batch& batch, const Step& step,
                                      std::span<KvBlockPool> pools) const {
     uint64_t key = 0xCBF29CE484222325U;  // FNV-1a over words
     const auto mix = [&key](uint64_t value) { key = (key ^ value) * 0x100000001B3U; };
+    mix(instance_);
     mix(static_cast<uint64_t>(batch.rows.decode));
     mix(static_cast<uint64_t>(batch.sequences()));
     mix(batch.logitRows.size());
     mix(static_cast<uint64_t>(step.rows.maxRowsPerSequence));
     mix(static_cast<uint64_t>(step.rows.maxContextLength));
-    for (const KvBlockPool& pool : pools) mix(reinterpret_cast<uintptr_t>(pool.layer(0).base));
+    for (const KvBlockPool& pool : pools) {
+        mix(reinterpret_cast<uintptr_t>(pool.layer(0).base));
+        mix(static_cast<uint64_t>(pool.totalBlocks()));
+    }
     return key;
 }
 
