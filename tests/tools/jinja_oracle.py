@@ -2,13 +2,17 @@
 
 Needs the package jinja2 (3.1); the scripts beside this one import it.
 """
+import copy
 import datetime
 import json
+import warnings
 
 import jinja2
 import jinja2.ext
 import jinja2.nodes
 import jinja2.sandbox
+
+warnings.filterwarnings("ignore", category=SyntaxWarning)  # Python's, about the code jinja2 writes
 
 NOW = 1_750_000_000  # 2025-06-15 15:06:40 UTC
 
@@ -56,7 +60,8 @@ def environment():
 def render(source, context):
     """(text, None), or (None, message) when jinja2 fails; the message is the template's own if it raised."""
     try:
-        text = environment().from_string(source).render(**context)
+        # A copy: a filter such as indent changes a list in place, and the sandbox does not see it.
+        text = environment().from_string(source).render(**copy.deepcopy(context))
         text.encode("utf-8")
         return text, None
     except TemplateRaised as error:

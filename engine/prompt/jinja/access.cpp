@@ -55,7 +55,7 @@ class CharacterIterator final : public Iterator {
         if (position_ >= text_.bytes().size()) return false;
         const size_t begin = position_;
         nextCharacter(text_.bytes(), position_);
-        item = Value::string(text_.text().slice(begin, position_), text_.isMarkup());
+        item = Value::string(text_.text().slice(begin, position_));  // of markup too: Python's own iteration
         return true;
     }
 

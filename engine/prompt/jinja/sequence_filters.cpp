@@ -28,11 +28,14 @@ bool keysLess(const std::vector<Value>& a, const std::vector<Value>& b) {
     return false;
 }
 
-void sortKeyed(Runtime& runtime, std::vector<Keyed>& items, bool reverse) {
+/// `single`: the one key is compared as it is; several are compared as Python compares lists, where equal
+/// ones need no order.
+void sortKeyed(Runtime& runtime, std::vector<Keyed>& items, bool reverse, bool single) {
     // Python keeps equal items in order when it reverses, too.
     const auto before = [&](const Keyed& a, const Keyed& b) {
         runtime.budget().step();
-        return reverse ? keysLess(b.keys, a.keys) : keysLess(a.keys, b.keys);
+        const auto &first = reverse ? b.keys : a.keys, &second = reverse ? a.keys : b.keys;
+        return single ? less(first[0], second[0]) : keysLess(first, second);
     };
     // A comparison may throw, which a merge sort survives.
     std::stable_sort(items.begin(), items.end(), before);
@@ -64,7 +67,7 @@ Value sort(Runtime& runtime, const Value& subject, Arguments given) {
         entry.item = std::move(item);
         keyed.push_back(std::move(entry));
     }
-    sortKeyed(runtime, keyed, parameters.flag(0));
+    sortKeyed(runtime, keyed, parameters.flag(0), false);
     return Value::list(itemsOf(std::move(keyed)));
 }
 
@@ -81,7 +84,7 @@ Value dictSort(Runtime& runtime, const Value& subject, Arguments given) {
         keyed.push_back({{path.of(runtime, pair)}, std::move(pair)});
     }
     runtime.budget().items(keyed.size());
-    sortKeyed(runtime, keyed, parameters.flag(2));
+    sortKeyed(runtime, keyed, parameters.flag(2), true);
     return Value::list(itemsOf(std::move(keyed)));
 }
 
@@ -93,7 +96,7 @@ Value groupBy(Runtime& runtime, const Value& subject, Arguments given) {
     const AttributePath shown(parameters[0], fallback, false);
     std::vector<Keyed> keyed;
     for (Value& item : toVector(runtime, subject)) keyed.push_back({{path.of(runtime, item)}, item});
-    sortKeyed(runtime, keyed, false);
+    sortKeyed(runtime, keyed, false, true);
     std::vector<Value> groups;
     for (size_t begin = 0, end = 0; begin < keyed.size(); begin = end) {
         std::vector<Value> items;

@@ -2,6 +2,7 @@
 
 #include "engine/prompt/jinja/access.h"
 #include "engine/prompt/jinja/arguments.h"
+#include "engine/prompt/jinja/dict.h"
 #include "engine/prompt/jinja/filters.h"
 #include "engine/prompt/jinja/object.h"
 #include "engine/prompt/jinja/operators.h"
@@ -89,9 +90,11 @@ bool isSequence(const Value& value) {
            (value.isObject() && value.asObject().isSequence());
 }
 bool isFilterName(const Value& value) {
+    requireHashable(value);
     return value.isString() && findFilter(value.bytes()) != nullptr;
 }
 bool isTestName(const Value& value) {
+    requireHashable(value);
     return value.isString() && findTest(value.bytes()) != nullptr;
 }
 bool isCallableValue(const Value& value) {
