@@ -133,16 +133,18 @@ bool ModelDrafter::catchUp(State& state, const Sequence& sequence) {
     ops_.synchronize();
     prefillMicros_ = micros(clock_() - start) / static_cast<double>(count);
     state.stored.insert(state.stored.end(), row.feed.begin(), row.feed.end());
-    releaseWindows(state, static_cast<int>(state.stored.size()));
+    releaseWindows(state);
     return false;
 }
 
-/// Only what a rollback to `confirmed` tokens will not need goes.
-void ModelDrafter::releaseWindows(State& state, int confirmed) {
+/// The next row stands behind what is stored. Guesses are not stored yet when this is called, so no rollback
+/// goes further back.
+void ModelDrafter::releaseWindows(State& state) {
+    const int stored = static_cast<int>(state.stored.size());
     for (size_t g = 0; g < state.tables.size(); ++g) {
         const int window = pools_[g].layout().window;
-        if (window == 0 || confirmed - window + 1 <= 0) continue;
-        state.tables[g].releaseBefore(confirmed - window + 1);
+        if (window == 0 || stored - window + 1 <= 0) continue;
+        state.tables[g].releaseBefore(stored - window + 1);
     }
 }
 
@@ -196,7 +198,7 @@ std::vector<std::vector<TokenId>> ModelDrafter::propose(std::span<const DraftReq
         if (!catchUp(state, sequence)) continue;
         const auto from = sequence.tokens.begin() + static_cast<std::ptrdiff_t>(state.stored.size());
         rows.push_back({&state, &requests[i], &proposals[i], {from, sequence.tokens.end()}});
-        releaseWindows(state, static_cast<int>(sequence.tokens.size()) - 1);
+        releaseWindows(state);
     }
     while (!rows.empty()) round(rows);
     return proposals;

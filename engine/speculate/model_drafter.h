@@ -70,7 +70,7 @@ class ModelDrafter final : public Drafter {
     Batch batchOf(std::span<const Row> rows, bool wantsLogits) const;
     void draw(std::span<Row> rows, const float* logits);
     void round(std::vector<Row>& rows);
-    void releaseWindows(State& state, int confirmed);
+    void releaseWindows(State& state);
 
     static constexpr uint64_t kSpace = 1;  ///< the one namespace of its prefix cache
 
