@@ -55,8 +55,9 @@ std::string withLowerBlocks(std::string_view text) {
 }
 
 /// The type under which the library keeps a token. It must know one unknown piece, and must never find a
-/// token in a text that only a template may write.
-TokenType typeForLibrary(const Vocabulary& vocabulary, TokenId id, bool byteFallback) {
+/// token in a text that only a template may write, nor make a user-defined one of a space that it added
+/// itself: where it adds one, those tokens have been taken out of the text before.
+TokenType typeForLibrary(const Vocabulary& vocabulary, TokenId id, bool byteFallback, bool addSpacePrefix) {
     if (id == vocabulary.unknown) return TokenType::Unknown;
     switch (vocabulary.type(id)) {
         case TokenType::Unknown:
@@ -66,8 +67,9 @@ TokenType typeForLibrary(const Vocabulary& vocabulary, TokenId id, bool byteFall
         case TokenType::Byte:
             return byteFallback ? TokenType::Byte : TokenType::Control;
         case TokenType::UserDefined:
-            return looksLikeMarker(vocabulary.texts[static_cast<size_t>(id)]) ? TokenType::Control
-                                                                              : TokenType::UserDefined;
+            return addSpacePrefix || looksLikeMarker(vocabulary.texts[static_cast<size_t>(id)])
+                       ? TokenType::Control
+                       : TokenType::UserDefined;
         default:
             return vocabulary.type(id);
     }
@@ -110,7 +112,7 @@ std::string sentencePieceModel(const Vocabulary& vocabulary, bool addSpacePrefix
     std::string model;
     for (TokenId id = 0; id < vocabulary.size(); ++id) {
         const auto index = static_cast<size_t>(id);
-        const TokenType type = typeForLibrary(vocabulary, id, byteFallback);
+        const TokenType type = typeForLibrary(vocabulary, id, byteFallback, addSpacePrefix);
         const float score = vocabulary.scores.empty() ? 0.0F : vocabulary.scores[index];
         const std::string& text = vocabulary.texts[index];
         putPiece(model, type == TokenType::UserDefined ? withLowerBlocks(text) : text, score, type);

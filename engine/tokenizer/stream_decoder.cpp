@@ -11,9 +11,11 @@ StreamDecoder::StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool co
 
 std::string StreamDecoder::push(TokenId id) {
     std::string_view piece = tokenizer_->pieceBytes(id);
+    const bool splits = tokenizer_->splitsText(id);
+    if (atStart_ && !splits && tokenizer_->stripsLeadingSpace() && piece.starts_with(' '))
+        piece.remove_prefix(1);
+    atStart_ = splits;
     if (piece.empty()) return {};
-    if (atStart_ && tokenizer_->stripsLeadingSpace() && piece.front() == ' ') piece.remove_prefix(1);
-    atStart_ = false;
     held_ += piece;
 
     std::string text;

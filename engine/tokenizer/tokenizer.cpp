@@ -99,15 +99,17 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool renderSpecial) 
         if (!vocabulary_->contains(id)) continue;
         const bool hidden = vocabulary_->isHidden(id);
         std::string_view piece = hidden && renderSpecial ? tokenText(id) : pieceBytes(id);
-        if (!hidden && afterSplit && traits_.addsSpacePrefix && piece.starts_with(' '))
+        const bool splits = splitsText(id);
+        if (!splits && afterSplit && traits_.addsSpacePrefix && piece.starts_with(' '))
             piece.remove_prefix(1);
         text += piece;
-        afterSplit = splitsText(id);
+        afterSplit = splits;
     }
     return text;
 }
 
 bool Tokenizer::splitsText(TokenId id) const {
+    if (!vocabulary_->contains(id)) return false;
     if (vocabulary_->isHidden(id)) return true;
     return vocabulary_->type(id) == TokenType::UserDefined &&
            (traits_.splitsAtUserDefined || looksLikeMarker(tokenText(id)));

@@ -76,7 +76,10 @@ class Tokenizer {
     /// The token with exactly this spelling in the vocabulary.
     std::optional<TokenId> idOf(std::string_view tokenText) const;
 
-    bool isControl(TokenId id) const;          ///< never shown: BOS, turn markers, padding
+    bool isControl(TokenId id) const;  ///< never shown: BOS, turn markers, padding
+    /// A special token that was found before the text was encoded: a new stretch of text begins after it, and
+    /// no space was added in front of it.
+    bool splitsText(TokenId id) const;
     bool isEndOfGeneration(TokenId id) const;  ///< a reply ends here
     /// Ascending; may be empty.
     const std::vector<TokenId>& endOfGenerationTokens() const;
@@ -106,8 +109,6 @@ class Tokenizer {
     std::vector<TokenId> encodeRanges(std::string_view text, std::span<const ByteRange> special, bool raw,
                                       bool addBos) const;
     bool takesSpaceAfter(TokenId id) const;
-    /// Whether encoding starts a new stretch of text after this token.
-    bool splitsText(TokenId id) const;
 
     std::unique_ptr<const Vocabulary> vocabulary_;
     TokenizerTraits traits_;

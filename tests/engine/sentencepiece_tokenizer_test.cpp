@@ -6,6 +6,7 @@
 
 #include "engine/gguf/gguf_file.h"
 #include "engine/tokenizer/sentencepiece_model.h"
+#include "engine/tokenizer/stream_decoder.h"
 #include "tests/engine/support/tiny_vocabulary.h"
 
 namespace engine {
@@ -82,6 +83,23 @@ TEST(SentencePieceTokenizer, UserDefinedRunsOfSpacesAndNewlinesAreFoundInText) {
                 ElementsAre(small.a, newlines, spaces, small.b));
 }
 
+TEST(SentencePieceTokenizer, OnlyTheSpaceThatWasAddedIsTakenAwayAgain) {
+    Small small(true);
+    const TokenId spaces = small.vocabulary.add("  ", kUserDefined);
+    const auto tokenizer = small.vocabulary.load();
+    EXPECT_THAT(tokenizer->encode("  a", false, false), ElementsAre(spaces, small.spaceA));
+    EXPECT_THAT(tokenizer->encode(" a", false, false), ElementsAre(small.space, small.spaceA))
+        << "the added space is no part of a user-defined token";
+    for (std::string_view text : {"  a", "a  a", "a   a", "    ", " a", "   "}) {
+        const auto ids = tokenizer->encode(text, false, false);
+        EXPECT_EQ(tokenizer->decode(ids), text);
+        StreamDecoder decoder(tokenizer, false);
+        std::string streamed;
+        for (TokenId id : ids) streamed += decoder.push(id);
+        EXPECT_EQ(streamed, text);
+    }
+}
+
 TEST(SentencePieceTokenizer, ControlTokensAreNeverFoundInContent) {
     Small small(false);
     const TokenId turn = small.vocabulary.add("<end_of_turn>", kUserDefined);  // Gemma files list it so
@@ -107,7 +125,10 @@ TEST(SentencePieceTokenizer, RandomTextsComeBack) {
                                             "ab", "\u00E4", "\u4E2D", "\U0001F999", std::string(1, '\0')};
     std::mt19937 random(3);
     for (bool prefix : {true, false}) {
-        const auto tokenizer = Small(prefix).vocabulary.load();
+        Small small(prefix);
+        small.vocabulary.add("  ", kUserDefined);
+        small.vocabulary.add("ab  ", kUserDefined);
+        const auto tokenizer = small.vocabulary.load();
         for (int round = 0; round < 500; ++round) {
             std::string text;
             for (size_t i = random() % 30; i > 0; --i) text += parts[random() % parts.size()];
