@@ -9,7 +9,7 @@ namespace engine::jinja {
 FilterFunction findFilter(std::string_view name) {
     static const auto index = [] {
         std::unordered_map<std::string_view, FilterFunction> all;
-        for (const auto table : {textFilters(), sequenceFilters(), valueFilters()})
+        for (const auto table : {textFilters(), sequenceFilters(), lazyFilters(), valueFilters()})
             for (const NamedFilter& filter : table) all.emplace(filter.name, filter.function);
         return all;
     }();

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <functional>
 
 #include "engine/prompt/jinja/access.h"
 #include "engine/prompt/jinja/arguments.h"
@@ -10,7 +9,6 @@
 #include "engine/prompt/jinja/operators.h"
 #include "engine/prompt/jinja/printing.h"
 #include "engine/prompt/jinja/runtime.h"
-#include "engine/prompt/jinja/tests.h"
 #include "engine/prompt/jinja/text_operations.h"
 
 namespace engine::jinja {
@@ -106,30 +104,6 @@ Value groupBy(Runtime& runtime, const Value& subject, Arguments given) {
         groups.push_back(makeGroup(std::move(key), Value::list(std::move(items))));
     }
     return Value::list(std::move(groups));
-}
-
-Value unique(Runtime& runtime, const Value& subject, Arguments given) {
-    const Parameters parameters("unique", std::move(given), {"case_sensitive", "attribute"});
-    const AttributePath path(parameters.valueOr(1, Value()), std::nullopt, !parameters.flag(0));
-    struct State {
-        std::unique_ptr<Iterator> source;
-        Dict seen;
-    };
-    const auto state = std::make_shared<State>();
-    return generator(
-        [&runtime, subject, path, state](Value& item) {
-            if (state->source == nullptr) state->source = iterate(runtime, subject);
-            while (state->source->next(item)) {
-                Value key = path.of(runtime, item);
-                requireHashable(key);
-                if (!key.isString()) runtime.budget().step(state->seen.size() / 8);
-                if (state->seen.find(key) != nullptr) continue;
-                state->seen.set(std::move(key), Value());
-                return true;
-            }
-            return false;
-        },
-        subject.extent());
 }
 
 template <bool Largest>
@@ -230,205 +204,18 @@ Value length(Runtime& runtime, const Value& subject, Arguments given) {
     return Value::integer(static_cast<Integer>(*count));
 }
 
-Value items(Runtime& runtime, const Value& subject, Arguments given) {
-    const Parameters none("items", std::move(given), {});
-    const auto source = std::make_shared<std::unique_ptr<Iterator>>();
-    return generator(
-        [&runtime, subject, source](Value& item) {
-            if (subject.isUndefined()) return false;
-            if (!subject.isDict()) raise("Can only get item pairs from a mapping.");
-            if (*source == nullptr) *source = DictView(subject, DictView::Part::Items).iterate(runtime);
-            return (*source)->next(item);
-        },
-        subject.extent());
-}
-
-/// What map applies to each item.
-std::function<Value(const Value&)> mapping(Runtime& runtime, const Arguments& given) {
-    if (given.positional.empty() && !given.named.empty()) {
-        Value attribute;
-        std::optional<Value> fallback;
-        bool hasAttribute = false;
-        for (const auto& [name, value] : given.named) {
-            if (name == "attribute") {
-                attribute = value;
-                hasAttribute = true;
-            } else if (name == "default") {
-                if (!value.isNone()) fallback = value;
-            } else {
-                raise("Unexpected keyword argument '{}'", name);
-            }
-        }
-        if (!hasAttribute) raise("map requires a filter argument");
-        const AttributePath path(attribute, fallback, false);
-        return [&runtime, path](const Value& item) { return path.of(runtime, item); };
-    }
-    if (given.positional.empty()) raise("map requires a filter argument");
-    const Value& name = given.positional[0];
-    const FilterFunction filter = name.isString() ? findFilter(name.bytes()) : nullptr;
-    if (filter == nullptr) raise("No filter named {}.", reprBytes(name));
-    Arguments rest{{given.positional.begin() + 1, given.positional.end()}, given.named};
-    return [&runtime, filter, rest](const Value& item) { return filter(runtime, item, rest); };
-}
-
-/// Extent of a generator over `subject` that also keeps its arguments.
-Extent heldBy(const Value& subject, const Arguments& given) {
-    Extent held = subject.extent();
-    for (const Value& argument : given.positional) held.depth = std::max(held.depth, argument.extent().depth);
-    for (const auto& named : given.named) held.depth = std::max(held.depth, named.second.extent().depth);
-    return held;
-}
-
-Value map(Runtime& runtime, const Value& subject, Arguments given) {
-    struct State {
-        std::unique_ptr<Iterator> source;
-        std::function<Value(const Value&)> apply;
-    };
-    const auto state = std::make_shared<State>();
-    const Extent held = heldBy(subject, given);
-    return generator(
-        [&runtime, subject, given = std::move(given), state](Value& item) {
-            if (!truth(subject)) return false;
-            if (state->source == nullptr) {
-                state->apply = mapping(runtime, given);
-                state->source = iterate(runtime, subject);
-            }
-            Value next;
-            if (!state->source->next(next)) return false;
-            item = state->apply(next);
-            return true;
-        },
-        held);
-}
-
-/// What select and its like ask of each item.
-std::function<bool(const Value&)> selection(Runtime& runtime, const Arguments& given, bool byAttribute) {
-    const size_t offset = byAttribute ? 1 : 0;
-    std::optional<AttributePath> path;
-    if (byAttribute) {
-        if (given.positional.empty()) raise("Missing parameter for attribute name");
-        path.emplace(given.positional[0], std::nullopt, false);
-    }
-    const auto subjectOf = [&runtime, path](const Value& item) {
-        return path ? path->of(runtime, item) : item;
-    };
-    if (given.positional.size() <= offset)
-        return [subjectOf](const Value& item) { return truth(subjectOf(item)); };
-    const Value& name = given.positional[offset];
-    const TestFunction test = name.isString() ? findTest(name.bytes()) : nullptr;
-    if (test == nullptr) raise("No test named {}.", reprBytes(name));
-    Arguments rest{{given.positional.begin() + static_cast<ptrdiff_t>(offset) + 1, given.positional.end()},
-                   given.named};
-    return
-        [&runtime, subjectOf, test, rest](const Value& item) { return test(runtime, subjectOf(item), rest); };
-}
-
-template <bool Keeps, bool ByAttribute>
-Value select(Runtime& runtime, const Value& subject, Arguments given) {
-    struct State {
-        std::unique_ptr<Iterator> source;
-        std::function<bool(const Value&)> passes;
-    };
-    const auto state = std::make_shared<State>();
-    const Extent held = heldBy(subject, given);
-    return generator(
-        [&runtime, subject, given = std::move(given), state](Value& item) {
-            if (!truth(subject)) return false;
-            if (state->source == nullptr) {
-                state->passes = selection(runtime, given, ByAttribute);
-                state->source = iterate(runtime, subject);
-            }
-            while (state->source->next(item)) {
-                runtime.budget().step();
-                if (state->passes(item) == Keeps) return true;
-            }
-            return false;
-        },
-        held);
-}
-
-/// Lists computed when the first is asked for.
-Value listsOf(const Value& subject, std::function<std::vector<Value>()> make) {
-    const auto source = std::make_shared<std::unique_ptr<Iterator>>();
-    return generator(
-        [source, make = std::move(make)](Value& item) {
-            if (*source == nullptr) *source = iterateVector(make());
-            return (*source)->next(item);
-        },
-        subject.extent());
-}
-
-Value batch(Runtime& runtime, const Value& subject, Arguments given) {
-    const Parameters parameters("batch", std::move(given), {"linecount", "fill_with"}, 1);
-    return listsOf(subject, [&runtime, subject, parameters] {
-        const Integer count = parameters.integer(0, 0);
-        std::vector<Value> out, line;
-        for (Value& item : toVector(runtime, subject)) {
-            if (static_cast<Integer>(line.size()) == count)
-                out.push_back(Value::list(std::exchange(line, {})));
-            line.push_back(std::move(item));
-        }
-        if (line.empty()) return out;
-        if (parameters.given(1) && static_cast<Integer>(line.size()) < count) {
-            runtime.budget().items(static_cast<size_t>(std::min<Integer>(count, Integer(kMaxItems) + 1)));
-            line.resize(static_cast<size_t>(count), parameters[1]);
-        }
-        out.push_back(Value::list(std::move(line)));
-        return out;
-    });
-}
-
-Value slice(Runtime& runtime, const Value& subject, Arguments given) {
-    const Parameters parameters("slice", std::move(given), {"slices", "fill_with"}, 1);
-    return listsOf(subject, [&runtime, subject, parameters] {
-        const auto all = toVector(runtime, subject);
-        const Integer slices = parameters.integer(0, 0);
-        if (slices == 0) raise("integer division or modulo by zero");
-        std::vector<Value> out;
-        if (slices < 0) return out;
-        runtime.budget().items(static_cast<size_t>(std::min<Integer>(slices, Integer(kMaxItems) + 1)));
-        const auto count = static_cast<size_t>(slices), each = all.size() / count,
-                   longer = all.size() % count;
-        for (size_t i = 0, begin = 0; i < count; ++i) {
-            const size_t end = begin + each + (i < longer ? 1 : 0);
-            std::vector<Value> part(all.begin() + static_cast<ptrdiff_t>(begin),
-                                    all.begin() + static_cast<ptrdiff_t>(end));
-            if (parameters.given(1) && i >= longer) part.push_back(parameters[1]);
-            out.push_back(Value::list(std::move(part)));
-            begin = end;
-        }
-        return out;
-    });
-}
-
 Value refuseRandom(Runtime&, const Value&, Arguments) {
     raise("the filter 'random' is not supported: the same conversation must give the same prompt");
 }
 
 constexpr NamedFilter kFilters[] = {
-    {"batch", batch},
-    {"count", length},
-    {"dictsort", dictSort},
-    {"first", first},
-    {"groupby", groupBy},
-    {"items", items},
-    {"join", join},
-    {"last", last},
-    {"length", length},
-    {"list", list},
-    {"map", map},
-    {"max", extreme<true>},
-    {"min", extreme<false>},
-    {"random", refuseRandom},
-    {"reject", select<false, false>},
-    {"rejectattr", select<false, true>},
-    {"reverse", reverse},
-    {"select", select<true, false>},
-    {"selectattr", select<true, true>},
-    {"slice", slice},
-    {"sort", sort},
-    {"sum", sum},
-    {"unique", unique},
+    {"count", length},        {"dictsort", dictSort},
+    {"first", first},         {"groupby", groupBy},
+    {"join", join},           {"last", last},
+    {"length", length},       {"list", list},
+    {"max", extreme<true>},   {"min", extreme<false>},
+    {"random", refuseRandom}, {"reverse", reverse},
+    {"sort", sort},           {"sum", sum},
 };
 
 }  // namespace
