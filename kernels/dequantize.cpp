@@ -98,27 +98,29 @@ void blockIq4Xs(const Block& b, float* out) {
 }
 
 void dequantizeBlock(DType type, const Block& b, float* out) {
+    // Types of 32 elements begin with their scale; some have a minimum behind it.
+    const float d = b.half(0), m = b.half(2);
     switch (type) {
         case DType::Q4_0:
-            for (int i = 0; i < 32; ++i) out[i] = b.half(0) * static_cast<float>(b.nibble(2, i) - 8);
+            for (int i = 0; i < 32; ++i) out[i] = d * static_cast<float>(b.nibble(2, i) - 8);
             return;
         case DType::Q4_1:
-            for (int i = 0; i < 32; ++i) out[i] = b.half(0) * static_cast<float>(b.nibble(4, i)) + b.half(2);
+            for (int i = 0; i < 32; ++i) out[i] = d * static_cast<float>(b.nibble(4, i)) + m;
             return;
         case DType::Q5_0:
             for (int i = 0; i < 32; ++i)
-                out[i] = b.half(0) * static_cast<float>((b.nibble(6, i) | b.bit(2, i) << 4) - 16);
+                out[i] = d * static_cast<float>((b.nibble(6, i) | b.bit(2, i) << 4) - 16);
             return;
         case DType::Q5_1:
             for (int i = 0; i < 32; ++i)
-                out[i] = b.half(0) * static_cast<float>(b.nibble(8, i) | b.bit(4, i) << 4) + b.half(2);
+                out[i] = d * static_cast<float>(b.nibble(8, i) | b.bit(4, i) << 4) + m;
             return;
         case DType::Q8_0:
-            for (int i = 0; i < 32; ++i) out[i] = b.half(0) * static_cast<float>(b.signedByte(2 + i));
+            for (int i = 0; i < 32; ++i) out[i] = d * static_cast<float>(b.signedByte(2 + i));
             return;
         case DType::IQ4_NL:
             for (int i = 0; i < 32; ++i)
-                out[i] = b.half(0) * static_cast<float>(kIq4Values[static_cast<size_t>(b.nibble(2, i))]);
+                out[i] = d * static_cast<float>(kIq4Values[static_cast<size_t>(b.nibble(2, i))]);
             return;
         case DType::Q2_K:
             return blockQ2K(b, out);

@@ -258,15 +258,22 @@ class CpuOps final : public Ops {
     void multiplyFloats(const Projection& p, const CpuWeight& weight, int first, int count,
                         const CpuActivations& x, int rows) const {
         const uint64_t columns = weight.columns();
-        std::vector<float> values(columns);
+        const auto rowCount = static_cast<size_t>(rows);
+        std::vector<float> values(columns), sums(rowCount);
+        std::vector<const float*> inputs(rowCount);
+        for (size_t row = 0; row < rowCount; ++row) inputs[row] = x.floats(static_cast<int>(row));
         for (int i = 0; i < count; ++i) {
-            dequantizeRow(weight.dtype(), weight.row(static_cast<uint64_t>(first + i)), values.data(),
-                          columns);
+            const std::byte* stored = weight.row(static_cast<uint64_t>(first + i));
+            if (weight.dtype() == DType::F16) {
+                simd_.halvesToFloats(values.data(), reinterpret_cast<const uint16_t*>(stored), columns);
+            } else {
+                dequantizeRow(weight.dtype(), stored, values.data(), columns);
+            }
+            simd_.dots(sums.data(), values.data(), inputs.data(), rows, columns);
             const float bias = p.bias != nullptr ? p.bias[first + i] : 0.0F;
-            for (int row = 0; row < rows; ++row)
-                p.out[static_cast<size_t>(row) * static_cast<size_t>(p.outStride) +
-                      static_cast<size_t>(first + i)] =
-                    simd_.dot(values.data(), x.floats(row), columns) + bias;
+            for (size_t row = 0; row < rowCount; ++row)
+                p.out[row * static_cast<size_t>(p.outStride) + static_cast<size_t>(first + i)] =
+                    sums[row] + bias;
         }
     }
 

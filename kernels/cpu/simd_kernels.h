@@ -19,7 +19,8 @@ struct SimdKernels {
                         float* out, size_t outStride);
     /// Quantises a float row in place beside it: fills quants and facts of `row`.
     void (*quantiseRow)(CpuActivations& x, int row);
-    float (*dot)(const float* a, const float* b, size_t count);
+    /// sums[r] = weights . rows[r], for `count` rows of `columns` floats each.
+    void (*dots)(float* sums, const float* weights, const float* const* rows, int count, size_t columns);
     /// Attention over 16 tokens at a time. scores[16 q + t] = queries[q] . key t, for `count` queries;
     /// keys [keyDim, 16].
     void (*tokenScores)(float* scores, const float* keys, int keyDim, const float* const* queries, int count);
