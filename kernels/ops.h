@@ -211,6 +211,12 @@ struct SamplingRow {
     std::span<const int32_t> penalised;  ///< host memory; distinct token ids within the penalty window
     uint64_t seed = 0;
     uint64_t drawIndex = 0;  ///< index in the reply: the draw is a function of (seed, drawIndex, token) alone
+    /// Device memory, or null: [chained] ids drawn ahead of this row, which the host need not know. They are
+    /// penalised too; an id counts once, however often it stands there or in `penalised`. Ops::draw puts
+    /// this row's id behind them.
+    int32_t* chain = nullptr;
+    int chained = 0;
+    int candidates = 0;  ///< only ids below it are drawn; 0: all
 };
 
 class Ops {
@@ -229,6 +235,9 @@ class Ops {
     /// Device to device; the ranges must not overlap.
     virtual void copy(void* to, const void* from, size_t bytes) = 0;
     virtual void synchronize() = 0;
+    /// Whether operations return before they have taken effect, so that the host's clock says nothing about
+    /// one of them.
+    virtual bool runsAhead() const { return false; }
 
     /// Repacks a stored matrix for this device. Throws OutOfDeviceMemory. `source` may be read later too
     /// (CPU float path), so its mapping must outlive the weight.
@@ -285,6 +294,11 @@ class Ops {
     ///      speculative decoding to couple draft and target).
     virtual void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
                         std::span<int32_t> ids) = 0;
+
+    /// The same draws, enqueued: row i's id goes to rows[i].chain[rows[i].chained] and nothing waits, so that
+    /// a model can go on from its own draws without the host. The host's parts of `rows` may change once it
+    /// returns.
+    virtual void draw(const float* logits, int vocabulary, std::span<const SamplingRow> rows) = 0;
 
   protected:
     friend class DeviceBuffer;

@@ -12,10 +12,16 @@ namespace {
 
 void applyPenalties(std::span<float> logits, const SamplingRow& row) {
     if (row.repeatPenalty == 1.0F && row.presencePenalty == 0.0F) return;
-    for (const int32_t id : row.penalised) {
+    const auto apply = [&](int32_t id) {
         float& logit = logits[static_cast<size_t>(id)];
         logit = (logit > 0.0F ? logit / row.repeatPenalty : logit * row.repeatPenalty) - row.presencePenalty;
-    }
+    };
+    std::ranges::for_each(row.penalised, apply);
+    const std::span<const int32_t> chain(row.chain, static_cast<size_t>(row.chained));
+    for (size_t i = 0; i < chain.size(); ++i)
+        if (std::ranges::find(row.penalised, chain[i]) == row.penalised.end() &&
+            std::ranges::count(chain.first(i), chain[i]) == 0)
+            apply(chain[i]);
 }
 
 int32_t likeliest(std::span<const float> logits) {
@@ -55,6 +61,8 @@ void keepTopP(std::vector<int32_t>& ids, std::span<const float> logits, float la
 }  // namespace
 
 int32_t sampleToken(std::span<float> logits, const SamplingRow& row) {
+    if (row.candidates > 0)
+        logits = logits.first(std::min(logits.size(), static_cast<size_t>(row.candidates)));
     applyPenalties(logits, row);
     const int32_t best = likeliest(logits);
     if (row.temperature <= 0.0F) return best;

@@ -139,6 +139,7 @@ nlohmann::ordered_json statsJson(const engine::RequestStats& stats, engine::Fini
             {"decode_tok_s", stats.decodeTokensPerSecond},
             {"drafted_tokens", stats.draftedTokens},
             {"accepted_tokens", stats.acceptedTokens},
+            {"speculation_gain", stats.speculationGain},
             {"device", engineStats.device},
             {"peak_device_bytes", engineStats.peakDeviceBytes},
             {"kv_blocks_used", stats.kvBlocks},

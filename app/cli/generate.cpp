@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <fstream>
+#include <map>
+#include <utility>
 
 #include "app/cli/prompt_options.h"
 
@@ -11,6 +13,7 @@ struct GenerateOptions {
     CommonOptions common;
     PromptOptions prompt;
     std::string prompts, stats;
+    int parallel = 1;
 };
 
 std::unique_ptr<engine::Engine> load(const GenerateOptions& options) {
@@ -24,22 +27,69 @@ void write(const std::string& text) {
     std::fflush(stdout);
 }
 
-/// One line's answer. A request that fails is its line's `error`, and the next lines still run; false says
-/// that it did.
-bool runLine(engine::Engine& engine, const PromptOptions& prompt, const nlohmann::ordered_json& line) {
-    const auto completion = runRequest(engine, prompt.with(line).request(), {});
-    nlohmann::ordered_json out;
-    if (line.contains("id")) out["id"] = line["id"];
-    if (completion) {
-        out["text"] = completion->text;
-        out["ids"] = completion->ids;
-        out.update(statsJson(completion->stats, completion->reason, engine.stats()));
-    } else {
-        out["error"] = completion.error().message;
+/// The lines of --prompts, so many at a time; their answers in the lines' order, each as soon as those before
+/// it are there. A request that fails is its line's `error`, and the other lines still run.
+class PromptRun {
+  public:
+    PromptRun(engine::Engine& engine, const GenerateOptions& options,
+              const std::vector<nlohmann::ordered_json>& lines)
+        : engine_(engine), options_(options), lines_(lines), answers_(lines.size()) {}
+
+    /// How many failed.
+    size_t run() {
+        const auto atOnce = static_cast<size_t>(options_.parallel);
+        while (written_ < lines_.size()) {
+            while (next_ < lines_.size() && running_.size() < atOnce) submit();
+            engine_.step();
+            for (const engine::EngineEvent& event : engine_.takeEvents()) take(event);
+            for (; written_ < lines_.size() && !answers_[written_].is_null(); ++written_)
+                write(oneLine(std::exchange(answers_[written_], nullptr)) + "\n");
+        }
+        return failed_;
     }
-    write(oneLine(out) + "\n");
-    return completion.has_value();
-}
+
+  private:
+    struct Running {
+        size_t line;
+        Completion completion;
+    };
+
+    void submit() {
+        const engine::RequestId id = engine_.submit(options_.prompt.with(lines_[next_]).request());
+        running_[id].line = next_++;
+    }
+
+    void take(const engine::EngineEvent& event) {
+        if (const auto* delta = std::get_if<engine::TextDelta>(&event)) {
+            Completion& completion = running_.at(delta->id).completion;
+            completion.text += delta->text;
+            completion.ids.insert(completion.ids.end(), delta->ids.begin(), delta->ids.end());
+        } else if (const auto* finished = std::get_if<engine::Finished>(&event)) {
+            const Completion& completion = running_.at(finished->id).completion;
+            nlohmann::ordered_json answer{{"text", completion.text}, {"ids", completion.ids}};
+            answer.update(statsJson(finished->stats, finished->reason, engine_.stats()));
+            end(finished->id, std::move(answer));
+        } else if (const auto* failure = std::get_if<engine::Failed>(&event)) {
+            ++failed_;
+            end(failure->id, {{"error", failure->error.message}});
+        }
+    }
+
+    void end(engine::RequestId id, nlohmann::ordered_json answer) {
+        const size_t line = running_.at(id).line;
+        running_.erase(id);
+        nlohmann::ordered_json& out = answers_[line] = nlohmann::ordered_json::object();
+        if (lines_[line].contains("id")) out["id"] = lines_[line]["id"];
+        out.update(answer);
+    }
+
+    engine::Engine& engine_;
+    const GenerateOptions& options_;
+    const std::vector<nlohmann::ordered_json>& lines_;
+    std::vector<nlohmann::ordered_json> answers_;  ///< null: none yet, or written
+    std::map<engine::RequestId, Running> running_;
+    size_t next_ = 0, written_ = 0, failed_ = 0;
+};
 
 void runPrompts(const GenerateOptions& options) {
     std::ifstream file(options.prompts);
@@ -55,9 +105,7 @@ void runPrompts(const GenerateOptions& options) {
                 fmt::format("--prompts: line {} of '{}' is not valid JSON", lines.size(), options.prompts));
     }
     const auto engine = load(options);
-    size_t failed = 0;
-    for (const auto& line : lines) failed += runLine(*engine, options.prompt, line) ? 0 : 1;
-    if (failed > 0)
+    if (const size_t failed = PromptRun(*engine, options, lines).run(); failed > 0)
         throw Failure{1, fmt::format("{} of {} prompts failed; their lines say why", failed, lines.size())};
 }
 
@@ -91,6 +139,8 @@ void addGenerate(CLI::App& app) {
     verb->add_option("--prompts", options->prompts,
                      "JSON lines {\"prompt\": …} with any of these options by name, run one after another")
         ->type_name("F.jsonl");
+    verb->add_option("--parallel", options->parallel, "Lines of --prompts that are answered at a time")
+        ->check(CLI::Range(1, 4096));
     options->prompt.addSampling(*verb);
     options->prompt.speculation.add(*verb);
     verb->add_option("--stats", options->stats, "Write the run's figures to this file")->type_name("F.json");

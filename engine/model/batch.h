@@ -17,8 +17,16 @@ struct Batch {
         std::vector<int32_t> slots;       ///< [rows]
     };
 
+    /// `count` ids in the device's memory that are the tokens of the rows from `row` on: the host need not
+    /// know them.
+    struct DeviceTokens {
+        const int32_t* ids;
+        int row, count;
+    };
+
     kernels::RowSplit rows;
-    std::vector<int32_t> tokens;         ///< [rows]
+    std::vector<int32_t> tokens;  ///< [rows]; anything where deviceTokens has them
+    std::vector<DeviceTokens> deviceTokens;
     std::vector<int32_t> positions;      ///< [rows]
     std::vector<int32_t> rowStart;       ///< [sequences + 1]
     std::vector<int32_t> contextLength;  ///< [sequences] tokens stored once this step is done

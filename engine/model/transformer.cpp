@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -33,7 +34,7 @@ class StepUpload {
         : device_(buffer.as<int32_t>()), capacity_(buffer.bytes() / sizeof(int32_t)) {}
     /// `room`: places to take at least, so that what follows has the same address whatever the number of
     /// values.
-    const int32_t* add(const std::vector<int32_t>& values, size_t room = 0) {
+    int32_t* add(const std::vector<int32_t>& values, size_t room = 0) {
         const size_t at = host_.size();
         host_.insert(host_.end(), values.begin(), values.end());
         host_.resize(at + std::max(room, values.size()));
@@ -78,7 +79,7 @@ class DenseTransformer final : public Transformer {
 
     void loadLayer(WeightStore& store, int index);
     void allocateScratch();
-    Step upload(const Batch& batch, const int32_t*& tokens, const int32_t*& logitRows);
+    Step upload(const Batch& batch, int32_t*& tokens, const int32_t*& logitRows);
     uint64_t repeatKey(const Batch& batch, const Step& step, std::span<KvBlockPool> pools) const;
     void compute(const Step& step, const int32_t* tokens, const int32_t* logitRows, int logitCount,
                  std::span<KvBlockPool> pools);
@@ -214,7 +215,7 @@ void DenseTransformer::allocateScratch() {
         ops_.allocate((3 * rows + 2 * sequences + groups * (rows + sequences + blocks)) * sizeof(int32_t));
 }
 
-DenseTransformer::Step DenseTransformer::upload(const Batch& batch, const int32_t*& tokens,
+DenseTransformer::Step DenseTransformer::upload(const Batch& batch, int32_t*& tokens,
                                                 const int32_t*& logitRows) {
     StepUpload arrays(integers_);
     Step step;
@@ -235,6 +236,8 @@ DenseTransformer::Step DenseTransformer::upload(const Batch& batch, const int32_
     if (isRepeatable(batch)) {
         // Few different bounds and fixed places, so that steps of one shape are the same work.
         step.rows.maxContextLength = contextBound(step.rows.maxContextLength, limits_.maxContext);
+        step.rows.maxRowsPerSequence =
+            static_cast<int>(std::bit_ceil(static_cast<unsigned>(step.rows.maxRowsPerSequence)));
         room = static_cast<size_t>(batch.sequences()) *
                static_cast<size_t>((step.rows.maxContextLength + 15) / 16);
     }
@@ -246,6 +249,8 @@ DenseTransformer::Step DenseTransformer::upload(const Batch& batch, const int32_
     }
     if (!arrays.fits()) throw std::logic_error("a batch larger than the transformer's limits");
     arrays.send(ops_);
+    for (const Batch::DeviceTokens& known : batch.deviceTokens)
+        ops_.copy(tokens + known.row, known.ids, static_cast<size_t>(known.count) * sizeof(int32_t));
     return step;
 }
 
@@ -267,7 +272,8 @@ uint64_t DenseTransformer::repeatKey(const Batch& batch, const Step& step,
 }
 
 float* DenseTransformer::forward(const Batch& batch, std::span<KvBlockPool> pools) {
-    const int32_t *tokens = nullptr, *logitRows = nullptr;
+    int32_t* tokens = nullptr;
+    const int32_t* logitRows = nullptr;
     const Step step = upload(batch, tokens, logitRows);
     const auto logitCount = static_cast<int>(batch.logitRows.size());
     if (isRepeatable(batch))

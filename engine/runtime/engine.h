@@ -97,8 +97,9 @@ struct RequestStats {
     int newTokens = 0;      ///< the end token counts
     int draftedTokens = 0;
     int acceptedTokens = 0;
-    double queueMillis = 0;  ///< from submit to the first step that had rows of it
-    double ttftMillis = 0;   ///< from submit to the first token
+    double speculationGain = 1.0;  ///< times faster than without drafts, by the measured cost of plain steps
+    double queueMillis = 0;        ///< from submit to the first step that had rows of it
+    double ttftMillis = 0;         ///< from submit to the first token
     double prefillTokensPerSecond = 0;
     double decodeTokensPerSecond = 0;  ///< (newTokens - 1) / time from first to last
     int contextTokens = 0;             ///< tokens of the sequence at the end

@@ -25,6 +25,7 @@ Result<std::unique_ptr<ModelDrafter>> LocalEngine::loadDraft(const EngineOptions
     draft.contextTokens = limits_.maxContext;
     draft.maxSequences = std::min(limits_.maxSequences, limits_.maxLogitRows);
     draft.kvType = kvType;
+    draft.targetVocabulary = config_.vocabulary;
     return ModelDrafter::load(std::move(*file), draftOps_ != nullptr ? *draftOps_ : *ops_, draft, clock_,
                               progress);
 }
@@ -42,7 +43,8 @@ Result<void> LocalEngine::buildSpeculator(const EngineOptions& options, KvType k
     if (speculation_ == SpeculationMode::Draft && model == nullptr)
         return fail(ErrorCode::InvalidArgument,
                     "--speculate draft needs a draft model; give one with --draft, or use ngram or auto");
-    speculator_ = std::make_unique<Speculator>(options.draftFromOtherChats, std::move(model), clock_);
+    speculator_ = std::make_unique<Speculator>(options.draftFromOtherChats, std::move(model),
+                                               draftOps_ == nullptr, clock_);
     if (speculation_ == SpeculationMode::Auto)
         speculator_->setCosts(measureStepCosts(*transformer_, pools_, *ops_, clock_));
     return {};
@@ -63,17 +65,17 @@ Result<SpeculationMode> LocalEngine::speculationOf(const GenerateRequest& reques
 /// Tells the speculator what the step cost and brought; steps with prompts in them would mislead it.
 void LocalEngine::noteStep(const Scheduler::Plan& plan, const std::vector<int32_t>& drawn,
                            std::chrono::nanoseconds took) {
-    int drafted = 0, accepted = 0;
+    std::vector<Speculator::StepPart> parts;
     size_t next = 0;
     for (const Scheduler::Part& part : plan.parts) {
         const auto draft = std::span(part.sequence->draft).first(static_cast<size_t>(part.drafted()));
-        drafted += part.drafted();
-        accepted += acceptedLength(draft, std::span(drawn).subspan(next, static_cast<size_t>(part.logits)));
+        parts.push_back(
+            {part.sequence->id, part.drafted(),
+             acceptedLength(draft, std::span(drawn).subspan(next, static_cast<size_t>(part.logits)))});
         next += static_cast<size_t>(part.logits);
     }
     const bool isPlain = plan.batch.rows.prefill == 0 && drawn.size() == plan.batch.tokens.size();
-    speculator_->stepTaken({plan.batch.rows.decode, static_cast<int>(plan.parts.size()), drafted, accepted},
-                           isPlain ? took : std::chrono::nanoseconds(0));
+    speculator_->stepTaken(parts, plan.batch.rows.decode, isPlain ? took : std::chrono::nanoseconds(0));
 }
 
 /// Takes the target's draws as far as the guesses before them were right: each is what a plain step would

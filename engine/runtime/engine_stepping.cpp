@@ -57,6 +57,9 @@ std::vector<int32_t> LocalEngine::compute(const Scheduler::Plan& plan) {
         if (part.logits > 0) appendSamplingRows(*part.sequence, part.drafted(), rows, penalised);
     if (!rows.empty()) ops_->sample(logits, config_.vocabulary, rows, drawn);
     ops_->synchronize();
+    std::vector<Sequence*> sequences;
+    for (const Scheduler::Part& part : plan.parts) sequences.push_back(part.sequence);
+    speculator_->collect(sequences);
     return drawn;
 }
 
@@ -119,9 +122,10 @@ void LocalEngine::accept(Sequence& sequence, TokenId id, std::chrono::nanosecond
 }
 
 void LocalEngine::finish(RequestId id, FinishReason reason) {
-    release(id, true);
     const auto found = replies_.find(id);
     Reply& reply = found->second;
+    reply.stats.speculationGain = speculator_->gainOf(id);
+    release(id, true);
     if (std::string rest = reply.stops.stopped() ? std::string() : reply.flush(); !rest.empty())
         emit(TextDelta{id, std::move(rest), {}});
     RequestStats& stats = reply.stats;

@@ -15,4 +15,10 @@ namespace engine {
 kernels::SamplingRow samplingRow(const SamplingParams& params, std::span<const TokenId> tokens,
                                  uint64_t drawIndex, std::vector<int32_t>& penalised);
 
+/// The same after `chained` further ids that only the device knows: `chain` is device memory that holds them.
+/// They belong to the penalty window, as its last tokens.
+kernels::SamplingRow chainedSamplingRow(const SamplingParams& params, std::span<const TokenId> tokens,
+                                        int32_t* chain, int chained, uint64_t drawIndex,
+                                        std::vector<int32_t>& penalised);
+
 }  // namespace engine

@@ -104,6 +104,7 @@ void Scheduler::preempt(Sequences::iterator victim) {
     sequence.lock = {};
     sequence.computed = 0;
     sequence.draft.clear();
+    sequence.draftOnDevice = nullptr;
     ++sequence.preemptions;
     ++preemptions_;
     waiting_.splice(waiting_.begin(), running_, victim);
@@ -238,6 +239,9 @@ void Scheduler::buildBatch(Plan& plan) const {
                 batch.groups[g].slots.push_back(sequence.tables[g].slot(token));
         }
         const auto end = static_cast<int32_t>(batch.tokens.size());
+        if (part.drafted() > 0 && sequence.draftOnDevice != nullptr)
+            batch.deviceTokens.push_back(
+                {sequence.draftOnDevice, static_cast<int>(end) - part.drafted(), part.drafted()});
         batch.rowStart.push_back(end);
         batch.contextLength.push_back(part.first + part.count);
         for (int32_t row = end - part.logits; row < end; ++row) batch.logitRows.push_back(row);

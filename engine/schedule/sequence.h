@@ -22,6 +22,8 @@ struct Sequence {
     std::vector<TokenId> tokens;  ///< prompt, then what was generated
     SpeculationMode speculation = SpeculationMode::Off;
     std::vector<TokenId> draft;  ///< guesses after `tokens`, for the next step to verify
+    /// Not null: the guesses stand there in the device's memory, and `draft` only has their number.
+    int32_t* draftOnDevice = nullptr;
     int promptTokens = 0;
     int maxTokens = 0;     ///< of prompt and reply together
     int promptBorder = 0;  ///< a step ends when so many tokens are computed; 0: none

@@ -8,19 +8,20 @@ namespace engine {
 /// reply which turns from prose to a quotation is noticed.
 class Acceptance {
   public:
+    explicit Acceptance(double fade = 0.97) : fade_(fade) {}
     void add(bool stood) {
-        constexpr double kFade = 0.97;
-        stood_ = stood_ * kFade + (stood ? 1.0 : 0.0);
-        trials_ = trials_ * kFade + 1.0;
+        stood_ = stood_ * fade_ + (stood ? 1.0 : 0.0);
+        trials_ = trials_ * fade_ + 1.0;
     }
+    double trials() const { return trials_; }
     /// `prior` counts as kPriorTrials trials.
     double estimate(double prior) const {
-        constexpr double kPriorTrials = 4.0;
+        constexpr double kPriorTrials = 8.0;
         return std::min(0.995, (stood_ + prior * kPriorTrials) / (trials_ + kPriorTrials));
     }
 
   private:
-    double stood_ = 0.0, trials_ = 0.0;
+    double fade_, stood_ = 0.0, trials_ = 0.0;
 };
 
 }  // namespace engine

@@ -5,18 +5,6 @@
 namespace engine {
 namespace {
 
-double drafting(const StepCosts* draft, const std::vector<DraftChoice>& choices) {
-    double micros = 0.0;
-    if (draft == nullptr) return micros;
-    for (int round = 0;; ++round) {
-        const auto rows = std::ranges::count_if(choices, [&](const DraftChoice& choice) {
-            return choice.source == DraftSource::Model && choice.length > round;
-        });
-        if (rows == 0) return micros;
-        micros += draft->micros(static_cast<int>(rows));
-    }
-}
-
 /// Tokens per micro of a sequence that drafts among `others` plain ones, at its best length.
 double bestRate(const DraftCandidate::Option& option, const StepCosts* drafting, int others,
                 const StepCosts& target) {
@@ -32,8 +20,20 @@ double bestRate(const DraftCandidate::Option& option, const StepCosts* drafting,
 
 }  // namespace
 
+double draftingMicros(std::span<const DraftChoice> choices, const StepCosts* draft) {
+    double micros = 0.0;
+    if (draft == nullptr) return micros;
+    for (int round = 0;; ++round) {
+        const auto rows = std::ranges::count_if(choices, [&](const DraftChoice& choice) {
+            return choice.source == DraftSource::Model && choice.length > round;
+        });
+        if (rows == 0) return micros;
+        micros += draft->micros(static_cast<int>(rows));
+    }
+}
+
 std::vector<DraftChoice> planDrafts(std::span<const DraftCandidate> candidates, const StepCosts& target,
-                                    const StepCosts* draft, int mostRows) {
+                                    const StepCosts* draft, const DraftBounds& bounds) {
     std::vector<DraftChoice> choices(candidates.size()), best(candidates.size());
     if (candidates.empty() || !target.isKnown()) return best;
     const int count = static_cast<int>(candidates.size());
@@ -54,7 +54,7 @@ std::vector<DraftChoice> planDrafts(std::span<const DraftCandidate> candidates, 
         return length < options[i].acceptance.size() ? stands[i] * options[i].acceptance[length] : -1.0;
     };
     double tokens = count, extra = 0.0, bestRateYet = count / target.micros(count) * kLeastGain;
-    for (int rows = count; rows < mostRows; ++rows) {
+    for (int rows = count; rows < bounds.mostRows; ++rows) {
         size_t next = 0;
         for (size_t i = 1; i < options.size(); ++i)
             if (chanceOfNext(i) > chanceOfNext(next)) next = i;
@@ -63,8 +63,9 @@ std::vector<DraftChoice> planDrafts(std::span<const DraftCandidate> candidates, 
         if (choices[next].length++ == 0) extra += options[next].extraMicros;
         stands[next] = chance;
         tokens += chance;
-        const double rate = tokens / (target.micros(rows + 1) + extra + drafting(draft, choices));
-        if (rate > bestRateYet) {
+        const double micros = target.micros(rows + 1) + draftingMicros(choices, draft);
+        const double rate = tokens / (micros + extra);
+        if (rate > bestRateYet && micros <= bounds.mostMicros && StepCosts::isUsual(rows + 1)) {
             bestRateYet = rate;
             best = choices;
         }

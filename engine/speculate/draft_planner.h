@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -24,12 +25,22 @@ struct DraftChoice {
     int length = 0;
 };
 
+/// What bounds a step.
+struct DraftBounds {
+    int mostRows = 0;
+    /// Time that the step may take with its drafts.
+    double mostMicros = std::numeric_limits<double>::infinity();
+};
+
 /// Chooses draft lengths for the sequences of one step so that the expected tokens per time are most, n-gram
 /// drafts being free and a model's costing a draft step a token, shared by the sequences that draft. Nothing
-/// is drafted unless the gain over a plain step is at least kLeastGain. `draft` null: no draft model.
-/// Pure; O(sequences * length * log sequences).
+/// is drafted unless the gain over a plain step is at least kLeastGain, and only numbers of rows that are
+/// usual (StepCosts) are chosen. `draft` null: no draft model. Pure; O(sequences * length * sequences).
 std::vector<DraftChoice> planDrafts(std::span<const DraftCandidate> candidates, const StepCosts& target,
-                                    const StepCosts* draft, int mostRows);
+                                    const StepCosts* draft, const DraftBounds& bounds);
+
+/// Time of the rounds in which the model drafts what was chosen.
+double draftingMicros(std::span<const DraftChoice> choices, const StepCosts* draft);
 
 inline constexpr double kLeastGain = 1.04;  ///< below it costs and chances are not known well enough
 

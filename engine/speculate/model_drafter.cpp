@@ -52,9 +52,13 @@ Result<std::unique_ptr<ModelDrafter>> ModelDrafter::load(GgufFile file, kernels:
             ops, group,
             static_cast<int>(std::max<size_t>(1, tokens / static_cast<size_t>(group.blockTokens))));
     drafter->cache_ = std::make_unique<RadixCache>(ops, std::span(drafter->pools_));
+    drafter->drawn_ =
+        ops.allocate(static_cast<size_t>(options.maxSequences) * kMostDrafted * sizeof(int32_t));
+    drafter->targetVocabulary_ = options.targetVocabulary;
     drafter->costs_ = measureStepCosts(*drafter->transformer_, drafter->pools_, ops, drafter->clock_);
     // Until a prompt was caught up with: what a row adds to a wide step.
     drafter->prefillMicros_ = drafter->costs_.micros(StepCosts::kRows.back()) / StepCosts::kRows.back();
+    if (ops.runsAhead()) drafter->measureReading();
     return drafter;
 }
 
@@ -118,21 +122,40 @@ Batch ModelDrafter::batchOf(std::span<const Row> rows, bool wantsLogits) const {
     return batch;
 }
 
+/// Stores the KV of further tokens.
+void ModelDrafter::compute(State& state, std::span<const TokenId> tokens) {
+    const Row row{&state, nullptr, nullptr, {tokens.begin(), tokens.end()}};
+    Batch batch = batchOf({&row, 1}, false);
+    std::swap(batch.rows.decode, batch.rows.prefill);
+    transformer_->forward(batch, pools_);
+    state.stored.insert(state.stored.end(), tokens.begin(), tokens.end());
+}
+
+/// Where no chunk of a prompt is timed while it matters, one is timed at load.
+void ModelDrafter::measureReading() {
+    State state;
+    for (KvBlockPool& pool : pools_) state.tables.emplace_back(pool);
+    const std::vector<TokenId> chunk(kChunk / 2);
+    for (int count = 1; count <= 2; ++count) {  // the first one warms up
+        if (!reserve(state, count * kChunk / 2)) return;
+        const auto start = clock_();
+        compute(state, chunk);
+        ops_.synchronize();
+        prefillMicros_ = micros(clock_() - start) / static_cast<double>(chunk.size());
+    }
+}
+
 /// Computes a chunk of what is missing; true once drafting can begin.
 bool ModelDrafter::catchUp(State& state, const Sequence& sequence) {
     const size_t stored = state.stored.size(), missing = sequence.tokens.size() - stored;
     if (missing <= kSoon) return true;
     const size_t count = std::min<size_t>(missing - 1, kChunk);
     if (!reserve(state, static_cast<int>(stored + count))) return false;
-    const auto from = sequence.tokens.begin() + static_cast<std::ptrdiff_t>(stored);
-    Row row{&state, nullptr, nullptr, {from, from + static_cast<std::ptrdiff_t>(count)}};
-    Batch batch = batchOf({&row, 1}, false);
-    std::swap(batch.rows.decode, batch.rows.prefill);
     const auto start = clock_();
-    transformer_->forward(batch, pools_);
-    ops_.synchronize();
-    prefillMicros_ = micros(clock_() - start) / static_cast<double>(count);
-    state.stored.insert(state.stored.end(), row.feed.begin(), row.feed.end());
+    compute(state, std::span(sequence.tokens).subspan(stored, count));
+    begunMicros_ += prefillMicros_ * static_cast<double>(count);
+    hasRead_ = true;
+    if (!ops_.runsAhead()) prefillMicros_ = micros(clock_() - start) / static_cast<double>(count);
     releaseWindows(state);
     return false;
 }
@@ -153,61 +176,101 @@ void ModelDrafter::draw(std::span<Row> rows, const float* logits) {
     std::vector<kernels::SamplingRow> sampling;
     for (size_t i = 0; i < rows.size(); ++i) {
         const Sequence& sequence = *rows[i].request->sequence;
-        const std::vector<TokenId>& proposal = *rows[i].proposal;
-        std::vector<TokenId> tokens = sequence.tokens;
-        tokens.insert(tokens.end(), proposal.begin(), proposal.end());
+        Begun& begun = *rows[i].begun;
         kernels::SamplingRow row =
-            samplingRow(sequence.sampling, tokens,
-                        static_cast<uint64_t>(sequence.newTokens()) + proposal.size(), penalised[i]);
-        // The target's padding may reach beyond this model's.
+            chainedSamplingRow(sequence.sampling, sequence.tokens, begun.ids, begun.tokens,
+                               static_cast<uint64_t>(sequence.newTokens() + begun.tokens), penalised[i]);
+        // The target's padding may reach beyond this model's, and this one's beyond the target's.
         std::erase_if(penalised[i], [&](int32_t id) { return id >= config_.vocabulary; });
         row.penalised = penalised[i];
+        row.candidates = targetVocabulary_;
         sampling.push_back(row);
+        ++begun.tokens;
+        rows[i].feed = {0};
     }
-    std::vector<int32_t> drawn(rows.size());
-    ops_.sample(logits, config_.vocabulary, sampling, drawn);
-    for (size_t i = 0; i < rows.size(); ++i) {
-        rows[i].proposal->push_back(drawn[i]);
-        rows[i].feed = {drawn[i]};
-    }
+    ops_.draw(logits, config_.vocabulary, sampling);
 }
 
 /// One more token for every row; rows that have enough, or no room, leave.
 void ModelDrafter::round(std::vector<Row>& rows) {
     std::erase_if(rows, [&](Row& row) {
-        return static_cast<int>(row.proposal->size()) >= row.request->most ||
+        return row.begun->tokens >= std::min(row.request->most, kMostDrafted) ||
                !reserve(*row.state, static_cast<int>(row.state->stored.size() + row.feed.size()));
     });
     if (rows.empty()) return;
     const auto start = clock_();
-    const bool isStep = std::ranges::all_of(rows, [](const Row& row) { return row.feed.size() == 1; });
-    const Batch batch = batchOf(rows, true);
+    Batch batch = batchOf(rows, true);
+    for (size_t i = 0; i < rows.size(); ++i)
+        if (const Begun& begun = *rows[i].begun; begun.tokens > 0)
+            batch.deviceTokens.push_back({begun.ids + begun.tokens - 1, batch.rowStart[i], 1});
     const float* logits = transformer_->forward(batch, pools_);
-    for (Row& row : rows) row.state->stored.insert(row.state->stored.end(), row.feed.begin(), row.feed.end());
+    for (const Row& row : rows) {
+        row.state->stored.insert(row.state->stored.end(), row.feed.begin(), row.feed.end());
+        if (row.begun->tokens > 0) ++row.state->unknown;
+    }
     draw(rows, logits);
-    if (isStep) costs_.observe(static_cast<int>(rows.size()), micros(clock_() - start));
+    const auto count = static_cast<int>(batch.tokens.size());
+    roundRows_.push_back(count);
+    begunMicros_ += costs_.micros(count);
+    if (!ops_.runsAhead() && rows.size() == batch.tokens.size())
+        costs_.observePlain(count, micros(clock_() - start));
 }
 
-std::vector<std::vector<TokenId>> ModelDrafter::propose(std::span<const DraftRequest> requests) {
-    std::vector<std::vector<TokenId>> proposals(requests.size());
+std::vector<ModelDrafter::Begun> ModelDrafter::begin(std::span<const DraftRequest> requests) {
+    if (!pending_.empty()) collect();
+    roundRows_.clear();
+    begunMicros_ = 0.0;
+    hasRead_ = false;
+    std::vector<Begun> begun(requests.size());
     std::vector<Row> rows;
     for (size_t i = 0; i < requests.size(); ++i) {
+        begun[i].ids = drawn_.as<int32_t>() + i * kMostDrafted;
         if (requests[i].most <= 0) continue;
         const Sequence& sequence = *requests[i].sequence;
         State& state = stateOf(sequence);
         if (!catchUp(state, sequence)) continue;
         const auto from = sequence.tokens.begin() + static_cast<std::ptrdiff_t>(state.stored.size());
-        rows.push_back({&state, &requests[i], &proposals[i], {from, sequence.tokens.end()}});
+        rows.push_back({&state, &requests[i], &begun[i], {from, sequence.tokens.end()}});
         releaseWindows(state);
     }
     while (!rows.empty()) round(rows);
+    for (size_t i = 0; i < requests.size(); ++i) pending_.push_back({requests[i].sequence->id, begun[i]});
+    return begun;
+}
+
+std::vector<std::vector<TokenId>> ModelDrafter::collect() {
+    std::vector<std::vector<TokenId>> proposals(pending_.size());
+    const bool isAny = std::ranges::any_of(pending_, [](const Pending& p) { return p.begun.tokens > 0; });
+    std::vector<int32_t> ids(pending_.size() * kMostDrafted);
+    if (isAny) ops_.download(ids.data(), drawn_.data(), ids.size() * sizeof(int32_t));
+    for (size_t i = 0; i < pending_.size(); ++i) {
+        const auto first = ids.begin() + static_cast<std::ptrdiff_t>(i * kMostDrafted);
+        proposals[i].assign(first, first + pending_[i].begun.tokens);
+        const auto state = states_.find(pending_[i].sequence);
+        if (state == states_.end()) continue;
+        std::vector<TokenId>& stored = state->second.stored;
+        std::copy_n(proposals[i].begin(), state->second.unknown,
+                    stored.end() - static_cast<std::ptrdiff_t>(state->second.unknown));
+        state->second.unknown = 0;
+    }
+    pending_.clear();
     return proposals;
+}
+
+std::vector<std::vector<TokenId>> ModelDrafter::propose(std::span<const DraftRequest> requests) {
+    begin(requests);
+    return collect();
+}
+
+void ModelDrafter::scaleCosts(double ratio) {
+    for (const int rows : roundRows_) costs_.observePlain(rows, costs_.micros(rows) * ratio);
 }
 
 void ModelDrafter::forget(const Sequence& sequence) {
     const auto found = states_.find(sequence.id);
     if (found == states_.end()) return;
     State& state = found->second;
+    state.stored.resize(state.stored.size() - state.unknown);
     // Guesses that never came are not worth keeping.
     const size_t common = commonPrefix(state.stored, sequence.tokens);
     cache_->extend(state.lock, std::span(state.stored).first(common), state.tables, true);

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "engine/gguf/gguf_file.h"
 #include "engine/kv/kv_block_pool.h"
@@ -25,6 +26,7 @@ class ModelDrafter final : public Drafter {
         int maxSequences = 64;
         KvType kvType = KvType::F16;
         size_t kvBytes = 0;  ///< 0: planned from free memory
+        int targetVocabulary = 0;
     };
 
     /// `ops` must outlive the drafter, and may be the target's own. Errors as Transformer::load.
@@ -32,8 +34,19 @@ class ModelDrafter final : public Drafter {
                                                       const Options& options, Clock clock,
                                                       const LoadProgress& progress);
 
-    /// One batch for each drafted position, over all sequences that want one. A sequence whose KV is far
-    /// behind gets a chunk of it computed instead, and no proposal this time.
+    /// Guesses that are being drafted: `tokens` of them, at `ids` in the memory of the drafter's device,
+    /// until the next begin().
+    struct Begun {
+        int tokens = 0;
+        int32_t* ids = nullptr;
+    };
+    /// Enqueues one batch for each drafted position, over all sequences that want one; each goes on from the
+    /// draws of the one before, on the device, so the host waits for none. A sequence whose KV is far behind
+    /// gets a chunk of it computed instead, and no proposal this time.
+    std::vector<Begun> begin(std::span<const DraftRequest> requests);
+    /// The guesses of the last begin(), in its order. Waits for the device.
+    std::vector<std::vector<TokenId>> collect();
+    /// begin() and collect().
     std::vector<std::vector<TokenId>> propose(std::span<const DraftRequest> requests) override;
     void forget(const Sequence& sequence) override;
 
@@ -43,30 +56,47 @@ class ModelDrafter final : public Drafter {
     const StepCosts& costs() const { return costs_; }
     /// Cost of computing a prompt's token while catching up.
     double microsPerPrefillToken() const { return prefillMicros_; }
+
+    /// Whether its rounds cannot be timed one by one (Ops::runsAhead); then takeBegunMicros() and
+    /// scaleCosts() stand in for that.
+    bool runsAhead() const { return ops_.runsAhead(); }
+    /// What the rounds since the last call are expected to take, 0 if there were none.
+    double takeBegunMicros() { return std::exchange(begunMicros_, 0.0); }
+    bool hasRead() const { return hasRead_; }  ///< the last begin() computed parts of prompts
+    /// The last rounds took `ratio` times what was expected.
+    void scaleCosts(double ratio);
     size_t deviceBytes() const { return deviceBytes_; }
     void checkIntegrity() const;
 
   private:
     static constexpr int kChunk = 256;  ///< rows of one step while catching up
     static constexpr int kSoon = 32;    ///< behind by at most so many: caught up within the first round
+    static constexpr int kMostDrafted = 16;
 
     /// What is stored of one sequence. Tokens [0, stored.size()) are in the tables.
     struct State {
         std::vector<TokenId> stored;
+        size_t unknown = 0;  ///< of the last of these, the ids are still on the device alone
         std::vector<BlockTable> tables;
         PrefixLock lock;
     };
     struct Row {
         State* state;
         const DraftRequest* request;
-        std::vector<TokenId>* proposal;
-        std::vector<TokenId> feed;  ///< tokens of this round
+        Begun* begun;
+        std::vector<TokenId> feed;  ///< tokens of this round; one of any value when it is the last draw
+    };
+    struct Pending {
+        uint64_t sequence;
+        Begun begun;
     };
 
     ModelDrafter(GgufFile file, kernels::Ops& ops, Clock clock);
     State& stateOf(const Sequence& sequence);
     bool reserve(State& state, int tokens);
     bool catchUp(State& state, const Sequence& sequence);
+    void compute(State& state, std::span<const TokenId> tokens);
+    void measureReading();
     Batch batchOf(std::span<const Row> rows, bool wantsLogits) const;
     void draw(std::span<Row> rows, const float* logits);
     void round(std::vector<Row>& rows);
@@ -82,8 +112,14 @@ class ModelDrafter final : public Drafter {
     std::vector<KvBlockPool> pools_;
     std::unique_ptr<RadixCache> cache_;
     std::map<uint64_t, State> states_;  ///< of running sequences, by id
+    kernels::DeviceBuffer drawn_;       ///< [maxSequences, kMostDrafted] guesses of the last begin()
+    std::vector<Pending> pending_;      ///< not collected yet
+    int targetVocabulary_ = 0;          ///< the target can be fed no other ids
     StepCosts costs_;
     double prefillMicros_ = 0.0;
+    std::vector<int> roundRows_;  ///< of the last begin()
+    double begunMicros_ = 0.0;
+    bool hasRead_ = false;
     size_t deviceBytes_ = 0;
 };
 

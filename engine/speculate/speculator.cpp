@@ -5,7 +5,7 @@
 namespace engine {
 namespace {
 
-constexpr int kFixedNgram = 8, kFixedModel = 4;  ///< draft lengths of the modes that do not choose
+constexpr int kFixedNgram = 7, kFixedModel = 3;  ///< draft lengths of the modes that do not choose
 
 double inMicros(std::chrono::nanoseconds time) {
     return std::chrono::duration<double, std::micro>(time).count();
@@ -34,41 +34,25 @@ std::optional<SpeculationMode> speculationMode(std::string_view name) {
     return std::nullopt;
 }
 
-Speculator::Speculator(bool fromOtherChats, std::unique_ptr<ModelDrafter> model, Clock clock)
-    : model_(std::move(model)), ngrams_(fromOtherChats), clock_(std::move(clock)) {}
+Speculator::Speculator(bool fromOtherChats, std::unique_ptr<ModelDrafter> model, bool sharesDevice,
+                       Clock clock)
+    : model_(std::move(model)),
+      sharesDevice_(sharesDevice),
+      ngrams_(fromOtherChats),
+      clock_(std::move(clock)) {}
 
-size_t Speculator::matchClass(int matched) {
-    size_t at = kMatchClasses.size() - 1;
-    while (at > 0 && matched < kMatchClasses[at]) --at;
-    return at;
-}
-
-double Speculator::ngramChance(const Track& track, int matched) const {
-    const size_t at = matchClass(matched);
-    return track.ngramAcceptance[at].estimate(ngramAcceptance_[at].estimate(kMatchPriors[at]));
-}
-
-double Speculator::modelChance(const Track& track) const {
-    return track.modelAcceptance.estimate(modelAcceptance_.estimate(kModelPrior));
-}
-
-/// Compares what was proposed with what came. N-gram proposals are judged whether they were drafted or not,
-/// so watching for them to become worth it costs nothing.
-void Speculator::learn(Track& track, const Sequence& sequence) {
+/// Compares what was proposed with what came.
+void Speculator::learn(uint64_t id, Track& track, const Sequence& sequence) {
     const std::span<const TokenId> came = std::span(sequence.tokens).subspan(track.seen);
-    for (size_t i = 0; i < std::min(came.size(), track.ngram.tokens.size()); ++i) {
-        const bool stood = came[i] == track.ngram.tokens[i];
-        const size_t at = matchClass(track.ngram.matched + static_cast<int>(i));
-        track.ngramAcceptance[at].add(stood);
-        ngramAcceptance_[at].add(stood);
-        if (!stood) break;
-    }
-    for (size_t i = 0; i < std::min(came.size(), track.drafted.size()); ++i) {
-        const bool stood = came[i] == track.drafted[i];
-        track.modelAcceptance.add(stood);
-        modelAcceptance_.add(stood);
-        if (!stood) break;
-    }
+    const auto judge = [&](const std::vector<TokenId>& guesses, const auto& tell) {
+        const size_t most = std::min(came.size(), guesses.size());
+        size_t stood = 0;
+        while (stood < most && came[stood] == guesses[stood]) ++stood;
+        if (most > 0) tell(static_cast<int>(stood), stood < most);
+    };
+    judge(track.ngram.tokens,
+          [&](int stood, bool fell) { policy_.ngramJudged(id, track.ngram.matched, stood, fell); });
+    judge(track.drafted, [&](int stood, bool fell) { policy_.modelJudged(id, stood, fell); });
     track.ngram = {};
     track.drafted.clear();
     track.seen = sequence.tokens.size();
@@ -76,38 +60,37 @@ void Speculator::learn(Track& track, const Sequence& sequence) {
 
 /// The row after the last drafted token draws one more, which must still be wanted.
 int Speculator::mostFor(const Sequence& sequence) const {
-    return std::min(kMostDrafted, sequence.maxTokens - static_cast<int>(sequence.tokens.size()) - 1);
+    return std::min(DraftPolicy::kMostDrafted,
+                    sequence.maxTokens - static_cast<int>(sequence.tokens.size()) - 1);
 }
 
-DraftCandidate Speculator::candidate(const Track& track, const Sequence& sequence) const {
-    DraftCandidate candidate;
-    for (size_t i = 0; i < track.ngram.tokens.size(); ++i)
-        candidate.ngram.acceptance.push_back(ngramChance(track, track.ngram.matched + static_cast<int>(i)));
-    if (model_ != nullptr) {
-        candidate.model.acceptance.assign(static_cast<size_t>(mostFor(sequence)), modelChance(track));
-        // A prompt that the draft model has not read is an investment into the rest of the reply.
-        constexpr int kHorizonSteps = 64;
-        const int steps =
-            std::clamp((sequence.maxTokens - static_cast<int>(sequence.tokens.size())) / 2, 1, kHorizonSteps);
-        candidate.model.extraMicros =
-            (model_->behind(sequence) - 1) * model_->microsPerPrefillToken() / steps;
-    }
+DraftPolicy::Candidate Speculator::candidate(const Sequence& sequence, const Track& track) const {
+    DraftPolicy::Candidate candidate;
+    candidate.id = sequence.id;
+    candidate.most = mostFor(sequence);
+    candidate.remaining = sequence.maxTokens - static_cast<int>(sequence.tokens.size());
+    candidate.found = static_cast<int>(track.ngram.tokens.size());
+    candidate.matched = track.ngram.matched;
+    if (model_ == nullptr) return candidate;
+    candidate.behind = model_->behind(sequence) - 1;
+    candidate.behindMicros = candidate.behind * model_->microsPerPrefillToken();
     return candidate;
 }
 
 std::vector<DraftChoice> Speculator::choose(std::span<Sequence* const> decoding, int mostRows) {
     std::vector<DraftChoice> choices(decoding.size());
-    std::vector<DraftCandidate> candidates(decoding.size());
+    std::vector<DraftPolicy::Candidate> candidates(decoding.size());
     int rowsLeft = mostRows - static_cast<int>(decoding.size());
     for (size_t i = 0; i < decoding.size(); ++i) {
         Sequence& sequence = *decoding[i];
         const int most = mostFor(sequence);
-        if (sequence.speculation == SpeculationMode::Off || most <= 0) continue;
+        if (sequence.speculation == SpeculationMode::Off) continue;
         Track& track = tracks_[sequence.id];
-        learn(track, sequence);
+        learn(sequence.id, track, sequence);
+        if (most <= 0) continue;
         if (sequence.speculation != SpeculationMode::Draft) track.ngram = ngrams_.find(sequence, most);
         if (sequence.speculation == SpeculationMode::Auto) {
-            candidates[i] = candidate(track, sequence);
+            candidates[i] = candidate(sequence, track);
             continue;
         }
         const bool isModel = sequence.speculation == SpeculationMode::Draft;
@@ -116,92 +99,119 @@ std::vector<DraftChoice> Speculator::choose(std::span<Sequence* const> decoding,
         choices[i].source = isModel ? DraftSource::Model : DraftSource::Ngram;
         rowsLeft -= choices[i].length;
     }
+    if (std::ranges::none_of(decoding, [](const Sequence* sequence) {
+            return sequence->speculation == SpeculationMode::Auto;
+        }))
+        return choices;
     // Sequences of fixed modes count as one plain row each: the step is theirs too.
     const std::vector<DraftChoice> planned =
-        planDrafts(candidates, target_, model_ != nullptr ? &model_->costs() : nullptr,
-                   static_cast<int>(decoding.size()) + rowsLeft);
+        policy_.choose(candidates, model_ != nullptr ? &model_->costs() : nullptr,
+                       static_cast<int>(decoding.size()) + rowsLeft);
     for (size_t i = 0; i < choices.size(); ++i)
         if (decoding[i]->speculation == SpeculationMode::Auto) choices[i] = planned[i];
     return choices;
 }
 
-/// Once the draft model does not pay, a short draft now and then shows whether it would again.
-void Speculator::probe(std::span<Sequence* const> decoding, std::vector<DraftChoice>& choices) {
-    if (model_ == nullptr || !target_.isKnown()) return;
-    for (size_t i = 0; i < decoding.size(); ++i) {
-        const Sequence& sequence = *decoding[i];
-        if (sequence.speculation != SpeculationMode::Auto || choices[i].length > 0 ||
-            mostFor(sequence) < kProbeLength || (probed_ != 0 && probed_ != sequence.id))
-            continue;
-        const int rows = static_cast<int>(decoding.size());
-        const double cost = kProbeLength * model_->costs().micros(1) + target_.micros(rows + kProbeLength) -
-                            target_.micros(rows) +
-                            (model_->behind(sequence) - 1) * model_->microsPerPrefillToken();
-        if (probed_ == 0 && cost > probeMicros_) continue;
-        if (probed_ == 0) probeMicros_ -= cost;
-        probed_ = sequence.id;
-        choices[i] = {DraftSource::Model, kProbeLength};
-        return;
-    }
-}
-
 void Speculator::askModel(std::span<Sequence* const> decoding, std::span<const DraftChoice> choices) {
     std::vector<DraftRequest> requests;
-    std::vector<size_t> asked;
+    std::vector<Sequence*> asked;
     for (size_t i = 0; i < decoding.size(); ++i) {
         if (choices[i].source != DraftSource::Model || choices[i].length == 0) continue;
         requests.push_back({decoding[i], choices[i].length});
-        asked.push_back(i);
+        asked.push_back(decoding[i]);
     }
     if (requests.empty()) return;
-    const auto proposals = model_->propose(requests);
+    const auto begun = model_->begin(requests);
     for (size_t i = 0; i < asked.size(); ++i) {
-        Sequence& sequence = *decoding[asked[i]];
-        sequence.draft = proposals[i];
-        tracks_[sequence.id].drafted = proposals[i];
-        if (sequence.id == probed_ && !proposals[i].empty()) probed_ = 0;
+        asked_.push_back(asked[i]->id);
+        asked[i]->draft.assign(static_cast<size_t>(begun[i].tokens), 0);
+        asked[i]->draftOnDevice = sharesDevice_ ? begun[i].ids : nullptr;
     }
+    if (!sharesDevice_) collect(asked);
+}
+
+void Speculator::collect(std::span<Sequence* const> sequences) {
+    if (asked_.empty()) return;
+    const auto proposals = model_->collect();
+    for (size_t i = 0; i < asked_.size(); ++i) {
+        if (const auto track = tracks_.find(asked_[i]); track != tracks_.end())
+            track->second.drafted = proposals[i];
+        const auto sequence =
+            std::ranges::find(sequences, asked_[i], [](const Sequence* s) { return s->id; });
+        if (sequence == sequences.end()) continue;
+        // One that gave up its blocks meanwhile has no draft any more.
+        if (!(*sequence)->draft.empty()) (*sequence)->draft = proposals[i];
+        (*sequence)->draftOnDevice = nullptr;
+    }
+    asked_.clear();
 }
 
 void Speculator::propose(std::span<Sequence* const> decoding, int mostRows) {
-    const auto start = clock_();
-    std::vector<DraftChoice> choices = choose(decoding, mostRows);
-    probe(decoding, choices);
+    collect(decoding);  // of a step that did not come to run
+    const std::vector<DraftChoice> choices = choose(decoding, mostRows);
     for (size_t i = 0; i < decoding.size(); ++i) {
         decoding[i]->draft.clear();
+        decoding[i]->draftOnDevice = nullptr;
         if (choices[i].source != DraftSource::Ngram || choices[i].length == 0) continue;
         const std::vector<TokenId>& tokens = tracks_[decoding[i]->id].ngram.tokens;
         decoding[i]->draft.assign(tokens.begin(), tokens.begin() + choices[i].length);
     }
+    const auto start = clock_();
     askModel(decoding, choices);
-    draftingMicros_ = inMicros(clock_() - start);
+    draftingTime_ = clock_() - start;
 }
 
-void Speculator::stepTaken(const StepRows& step, std::chrono::nanoseconds time) {
-    drafted_ += step.drafted;
-    accepted_ += step.accepted;
-    const double micros = inMicros(time);
-    if (micros > 0.0 && step.sequences > 0) {
-        target_.observe(step.rows, micros);
-        probeMicros_ += kProbeShare * micros;
-        plainMicros_ += target_.micros(step.sequences) * (step.sequences + step.accepted) / step.sequences;
-        actualMicros_ += micros + draftingMicros_;
+/// Where the device runs ahead, the host's clock sees drafts and verification as one.
+void Speculator::splitTime(DraftPolicy::Step& step, std::chrono::nanoseconds time) {
+    const double expected = model_ != nullptr ? model_->takeBegunMicros() : 0.0;
+    if (time.count() <= 0) return;
+    step.targetMicros = inMicros(time);
+    if (expected <= 0.0) return;
+    step.draftMicros = inMicros(draftingTime_);
+    if (!model_->runsAhead()) return;
+    if (!sharesDevice_) {
+        if (!model_->hasRead()) model_->scaleCosts(step.draftMicros / expected);
+        return;
     }
-    draftingMicros_ = 0.0;
+    const double all = inMicros(time + draftingTime_), target = policy_.costs().micros(step.rows);
+    if (!model_->hasRead() && target > 0.0) {
+        const double ratio = all / (expected + target);
+        model_->scaleCosts(ratio);
+        step.draftMicros = expected * ratio;
+    } else {
+        step.draftMicros = std::max(0.0, all - target);
+    }
+    step.targetMicros = all - step.draftMicros;
+}
+
+void Speculator::stepTaken(std::span<const StepPart> parts, int rows, std::chrono::nanoseconds time) {
+    DraftPolicy::Step step;
+    step.rows = rows;
+    step.sequences = static_cast<int>(parts.size());
+    std::vector<uint64_t> ids;
+    for (const StepPart& part : parts) {
+        drafted_ += part.drafted;
+        accepted_ += part.accepted;
+        step.accepted += part.accepted;
+        if (tracks_.contains(part.sequence)) ids.push_back(part.sequence);
+    }
+    splitTime(step, time);
+    policy_.stepTaken(step, ids);
+    draftingTime_ = {};
 }
 
 void Speculator::forget(const Sequence& sequence) {
     const auto track = tracks_.find(sequence.id);
     if (track == tracks_.end()) return;
-    learn(track->second, sequence);
+    learn(sequence.id, track->second, sequence);
     tracks_.erase(track);
+    policy_.forget(sequence.id);
     ngrams_.forget(sequence);
     if (model_ != nullptr) model_->forget(sequence);
-    if (probed_ == sequence.id) probed_ = 0;
 }
 
 SpeculationStats Speculator::stats() const {
-    return {drafted_, accepted_, actualMicros_ > 0.0 ? plainMicros_ / actualMicros_ : 1.0};
+    return {drafted_, accepted_, policy_.gain()};
 }
 
 void Speculator::checkIntegrity() const {

@@ -210,12 +210,12 @@ class CpuOps final : public Ops {
 
     void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
                 std::span<int32_t> ids) override {
-        pool_.run(static_cast<int>(rows.size()), [&](int row) {
-            float* own =
-                const_cast<float*>(logits) + static_cast<size_t>(row) * static_cast<size_t>(vocabulary);
-            ids[static_cast<size_t>(row)] =
-                sampleToken({own, static_cast<size_t>(vocabulary)}, rows[static_cast<size_t>(row)]);
-        });
+        drawEach(logits, vocabulary, rows, [&](size_t row) -> int32_t& { return ids[row]; });
+    }
+
+    void draw(const float* logits, int vocabulary, std::span<const SamplingRow> rows) override {
+        drawEach(logits, vocabulary, rows,
+                 [&](size_t row) -> int32_t& { return rows[row].chain[rows[row].chained]; });
     }
 
   protected:
@@ -223,6 +223,14 @@ class CpuOps final : public Ops {
 
   private:
     static constexpr int kTilesPerPart = 4;  ///< tiles a thread takes at a time: 64 rows, tens of kilobytes
+
+    template <class Place>
+    void drawEach(const float* logits, int vocabulary, std::span<const SamplingRow> rows, Place place) {
+        pool_.run(static_cast<int>(rows.size()), [&](int row) {
+            const auto at = static_cast<size_t>(row), width = static_cast<size_t>(vocabulary);
+            place(at) = sampleToken({const_cast<float*>(logits) + at * width, width}, rows[at]);
+        });
+    }
 
     static int chunksOf(int tiles) { return (tiles + kTilesPerPart - 1) / kTilesPerPart; }
     static int tilesOf(const Projection& p) {

@@ -152,6 +152,7 @@ class CudaOps final : public Ops {
     void copy(void* to, const void* from, size_t bytes) override {
         checkCuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copy");
     }
+    bool runsAhead() const override { return true; }
     void synchronize() override { checkCuda(cudaStreamSynchronize(stream_), "waiting for the device"); }
 
     std::unique_ptr<Weight> loadWeight(const HostMatrix& source) override {
@@ -251,7 +252,10 @@ class CudaOps final : public Ops {
     }
     void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
                 std::span<int32_t> ids) override {
-        sampler_.sample(logits, vocabulary, rows, ids, stream_);
+        sampler_.sample(logits, vocabulary, rows, ids, sender(), stream_);
+    }
+    void draw(const float* logits, int vocabulary, std::span<const SamplingRow> rows) override {
+        sampler_.draw(logits, vocabulary, rows, sender(), stream_);
     }
 
   protected:
@@ -280,6 +284,10 @@ class CudaOps final : public Ops {
         for (const auto& [key, graph] : graphs_)
             if (graph != nullptr) cudaGraphExecDestroy(graph);
         graphs_.clear();
+    }
+
+    detail::DeviceSampler::Send sender() {
+        return [this](void* device, const void* host, size_t bytes) { upload(device, host, bytes); };
     }
 
     static constexpr size_t kUploadRingBytes = 4U << 20;

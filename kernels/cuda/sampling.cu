@@ -1,5 +1,6 @@
 #include "kernels/cuda/sampling.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/cuda/launch.cuh"
@@ -15,11 +16,18 @@ struct DeviceRow {
     float temperature, topP, minP, repeatPenalty, presencePenalty;
     int topK;
     int firstPenalised, penalisedCount;
+    int candidates;
+    int chained;
+    const int32_t* chain;
+    int32_t* id;  ///< where the draw goes
     uint64_t seed, drawIndex;
 
     /// Whether the draw is one argmax over noisy logits, with nothing to be filtered first.
-    __device__ bool drawsFromAll(int vocabulary) const {
-        return temperature > 0.0F && (topK <= 0 || topK >= vocabulary) && topP >= 1.0F && minP <= 0.0F;
+    __device__ bool drawsFromAll() const {
+        return temperature > 0.0F && (topK <= 0 || topK >= candidates) && topP >= 1.0F && minP <= 0.0F;
+    }
+    __device__ void penalise(float& logit) const {
+        logit = (logit > 0.0F ? logit / repeatPenalty : logit * repeatPenalty) - presencePenalty;
     }
 };
 
@@ -140,9 +148,17 @@ __global__ void __launch_bounds__(kThreads)
     waitForPredecessor();
     float* logits = allLogits + static_cast<size_t>(blockIdx.x) * vocabulary;
     const DeviceRow row = rows[blockIdx.x];
-    for (int i = static_cast<int>(threadIdx.x); i < row.penalisedCount; i += kThreads) {
-        float& logit = logits[penalised[row.firstPenalised + i]];
-        logit = (logit > 0.0F ? logit / row.repeatPenalty : logit * row.repeatPenalty) - row.presencePenalty;
+    if (row.repeatPenalty == 1.0F && row.presencePenalty == 0.0F) return;
+    const int32_t* own = penalised + row.firstPenalised;
+    for (int i = static_cast<int>(threadIdx.x); i < row.penalisedCount; i += kThreads)
+        row.penalise(logits[own[i]]);
+    for (int i = 0; i < row.chained; ++i) {  // a handful, and each id counts once
+        const int32_t id = row.chain[i];
+        int isKnown = 0;
+        for (int k = static_cast<int>(threadIdx.x); k < row.penalisedCount; k += kThreads)
+            isKnown |= own[k] == id;
+        for (int k = static_cast<int>(threadIdx.x); k < i; k += kThreads) isKnown |= row.chain[k] == id;
+        if (__syncthreads_or(isKnown) == 0 && threadIdx.x == 0) row.penalise(logits[id]);
     }
 }
 
@@ -165,10 +181,10 @@ __global__ void __launch_bounds__(kThreads)
     waitForPredecessor();
     const float* logits = allLogits + static_cast<size_t>(blockIdx.y) * vocabulary;
     const DeviceRow row = rows[blockIdx.y];
-    const bool draws = row.drawsFromAll(vocabulary);
+    const bool draws = row.drawsFromAll();
     const int stride = static_cast<int>(gridDim.x) * kThreads;
     Best likeliest{-INFINITY, vocabulary}, drawn{-INFINITY, vocabulary};
-    for (int id = static_cast<int>(blockIdx.x * kThreads + threadIdx.x); id < vocabulary; id += stride) {
+    for (int id = static_cast<int>(blockIdx.x * kThreads + threadIdx.x); id < row.candidates; id += stride) {
         likeliest = better(likeliest, {logits[id], id});
         if (draws) drawn = better(drawn, noisy(row, logits[id], id));
     }
@@ -179,12 +195,13 @@ __global__ void __launch_bounds__(kThreads)
 
 // One block a row: joins the parts; rows with filters look at all their logits once more.
 __global__ void __launch_bounds__(kThreads)
-    choiceKernel(const float* allLogits, int vocabulary, const DeviceRow* rows, const PartBest* parts,
-                 int partCount, int32_t* ids) {
+    choiceKernel(const float* allLogits, int width, const DeviceRow* rows, const PartBest* parts,
+                 int partCount) {
     waitForPredecessor();
-    const float* logits = allLogits + static_cast<size_t>(blockIdx.x) * vocabulary;
+    const float* logits = allLogits + static_cast<size_t>(blockIdx.x) * width;
     const DeviceRow row = rows[blockIdx.x];
-    const bool drawsFromAll = row.drawsFromAll(vocabulary);
+    const int vocabulary = row.candidates;
+    const bool drawsFromAll = row.drawsFromAll();
     Best best{-INFINITY, vocabulary};
     if (static_cast<int>(threadIdx.x) < partCount) {
         const PartBest& part =
@@ -221,7 +238,7 @@ __global__ void __launch_bounds__(kThreads)
         }
         best = blockBest(best);
     }
-    if (threadIdx.x == 0) ids[blockIdx.x] = best.id;
+    if (threadIdx.x == 0) *row.id = best.id;
 }
 
 constexpr int kParts = 32;
@@ -247,17 +264,22 @@ void DeviceSampler::reserve(size_t bytes) {
     bytes_ = rounded;
 }
 
-void DeviceSampler::sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
-                           std::span<int32_t> ids, cudaStream_t stream) {
-    if (rows.empty()) return;
+void DeviceSampler::enqueue(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
+                            bool toChains, const Send& send, cudaStream_t stream) {
     size_t penalties = 0;
-    for (const SamplingRow& row : rows) penalties += row.penalised.size();
+    bool anyChained = false;
+    for (const SamplingRow& row : rows) {
+        penalties += row.penalised.size();
+        anyChained |= row.chained > 0;
+    }
     const size_t parameterBytes = rows.size() * sizeof(DeviceRow),
                  inputBytes = parameterBytes + penalties * sizeof(int32_t);
-    const size_t resultsAt = ceilDiv(inputBytes, sizeof(PartBest)) * sizeof(PartBest),
-                 partsAt =
-                     resultsAt + ceilDiv(rows.size() * sizeof(int32_t), sizeof(PartBest)) * sizeof(PartBest);
+    resultsAt_ = ceilDiv(inputBytes, sizeof(PartBest)) * sizeof(PartBest);
+    const size_t partsAt =
+        resultsAt_ + ceilDiv(rows.size() * sizeof(int32_t), sizeof(PartBest)) * sizeof(PartBest);
     reserve(partsAt + rows.size() * kParts * sizeof(PartBest));
+    auto* results = reinterpret_cast<int32_t*>(device_ + resultsAt_);
+    parameters_.resize(inputBytes);
     int next = 0;
     for (size_t i = 0; i < rows.size(); ++i) {
         const SamplingRow& row = rows[i];
@@ -269,33 +291,46 @@ void DeviceSampler::sample(const float* logits, int vocabulary, std::span<const 
                            row.topK,
                            next,
                            static_cast<int>(row.penalised.size()),
+                           row.candidates > 0 ? std::min(row.candidates, vocabulary) : vocabulary,
+                           row.chained,
+                           row.chain,
+                           toChains ? row.chain + row.chained : results + i,
                            row.seed,
                            row.drawIndex};
-        std::memcpy(host_ + i * sizeof(DeviceRow), &to, sizeof to);
+        std::memcpy(parameters_.data() + i * sizeof(DeviceRow), &to, sizeof to);
         if (!row.penalised.empty())
-            std::memcpy(host_ + parameterBytes + static_cast<size_t>(next) * sizeof(int32_t),
+            std::memcpy(parameters_.data() + parameterBytes + static_cast<size_t>(next) * sizeof(int32_t),
                         row.penalised.data(), row.penalised.size_bytes());
         next += to.penalisedCount;
     }
-    checkCuda(cudaMemcpyAsync(device_, host_, inputBytes, cudaMemcpyHostToDevice, stream),
-              "sampling parameters");
-    auto* results = reinterpret_cast<int32_t*>(device_ + resultsAt);
+    send(device_, parameters_.data(), inputBytes);
     auto* parts = reinterpret_cast<PartBest*>(device_ + partsAt);
     const auto* parameters = reinterpret_cast<const DeviceRow*>(device_);
     auto* own = const_cast<float*>(logits);
     const auto count = static_cast<unsigned>(rows.size());
-    if (penalties > 0)
+    if (penalties > 0 || anyChained)
         launch("penaltyKernel", penaltyKernel, dim3(count), kThreads, 0, stream, own, vocabulary, parameters,
                reinterpret_cast<const int32_t*>(device_ + parameterBytes));
     launch("partKernel", partKernel, dim3(kParts, count), kThreads, 0, stream, own, vocabulary, parameters,
            parts);
     launch("choiceKernel", choiceKernel, dim3(count), kThreads, 0, stream, own, vocabulary, parameters, parts,
-           kParts, results);
-    checkCuda(cudaMemcpyAsync(host_ + resultsAt, results, rows.size() * sizeof(int32_t),
+           kParts);
+}
+
+void DeviceSampler::sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
+                           std::span<int32_t> ids, const Send& send, cudaStream_t stream) {
+    if (rows.empty()) return;
+    enqueue(logits, vocabulary, rows, false, send, stream);
+    checkCuda(cudaMemcpyAsync(host_, device_ + resultsAt_, rows.size() * sizeof(int32_t),
                               cudaMemcpyDeviceToHost, stream),
               "drawn tokens");
     checkCuda(cudaStreamSynchronize(stream), "drawing tokens");
-    std::memcpy(ids.data(), host_ + resultsAt, rows.size() * sizeof(int32_t));
+    std::memcpy(ids.data(), host_, rows.size() * sizeof(int32_t));
+}
+
+void DeviceSampler::draw(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
+                         const Send& send, cudaStream_t stream) {
+    if (!rows.empty()) enqueue(logits, vocabulary, rows, true, send, stream);
 }
 
 }  // namespace kernels::detail

@@ -2,7 +2,9 @@
 
 #include <cuda_runtime.h>
 
+#include <functional>
 #include <span>
+#include <vector>
 
 #include "kernels/ops.h"
 
@@ -17,16 +19,25 @@ class DeviceSampler {
     DeviceSampler(const DeviceSampler&) = delete;
     DeviceSampler& operator=(const DeviceSampler&) = delete;
 
+    /// Copies host bytes to the device in the stream's order; they may change once it returns.
+    using Send = std::function<void(void* device, const void* host, size_t bytes)>;
     /// Draws one token per row and waits. logits [rows, vocabulary] are overwritten. Throws OutOfDeviceMemory
     /// when more rows or penalties than ever before do not fit.
     void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
-                std::span<int32_t> ids, cudaStream_t stream);
+                std::span<int32_t> ids, const Send& send, cudaStream_t stream);
+    /// Ops::draw: to the rows' chains, without waiting.
+    void draw(const float* logits, int vocabulary, std::span<const SamplingRow> rows, const Send& send,
+              cudaStream_t stream);
 
   private:
     void reserve(size_t bytes);
+    /// The draws go to the rows' chains, or to device_ + resultsAt_.
+    void enqueue(const float* logits, int vocabulary, std::span<const SamplingRow> rows, bool toChains,
+                 const Send& send, cudaStream_t stream);
     std::byte* device_ = nullptr;  ///< parameters, penalised ids, results and the parts' candidates
-    std::byte* host_ = nullptr;    ///< the same, pinned
-    size_t bytes_ = 0;
+    std::byte* host_ = nullptr;    ///< pinned, as large: results on their way back
+    size_t bytes_ = 0, resultsAt_ = 0;
+    std::vector<std::byte> parameters_;
 };
 
 }  // namespace kernels::detail

@@ -180,6 +180,51 @@ TEST(Sampling, ADrawIsAFunctionOfSeedAndIndexAloneWhateverRunsBeside) {
     }
 }
 
+TEST(Sampling, AChainOfDrawsIsWhatTheHostWouldDrawOneByOne) {
+    const auto ops = cpuOps(Compute::Int8, detectIsa(), 2);
+    constexpr int kVocabulary = 60, kDraws = 12;
+    for (const float temperature : {0.0F, 0.9F}) {
+        std::vector<int32_t> chain(kDraws, -1);
+        std::vector<int32_t> known{3, 7};
+        for (int draw = 0; draw < kDraws; ++draw) {
+            SamplingRow row;
+            row.temperature = temperature;
+            row.seed = 5;
+            row.drawIndex = static_cast<uint64_t>(draw);
+            row.repeatPenalty = 1.2F;
+            row.presencePenalty = draw % 2 == 0 ? 0.3F : -2.0F;  // the latter makes ids come again
+            // Few logits, so that draws repeat; an id in the chain twice, or known too, is penalised once.
+            const auto logits = randomLogits(kVocabulary, static_cast<uint64_t>(draw / 4));
+            SamplingRow plain = row;
+            std::vector<int32_t> distinct = known;
+            distinct.insert(distinct.end(), chain.begin(), chain.begin() + draw);
+            std::sort(distinct.begin(), distinct.end());
+            distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+            plain.penalised = distinct;
+            row.penalised = known;
+            row.chain = chain.data();
+            row.chained = draw;
+            auto given = logits;
+            ops->draw(given.data(), kVocabulary, {&row, 1});
+            ASSERT_EQ(chain[static_cast<size_t>(draw)], sample(logits, plain)) << "draw " << draw;
+        }
+    }
+}
+
+TEST(Sampling, DrawsOnlyCandidates) {
+    std::vector<float> logits(50, 0.0F);
+    logits[45] = 9.0F;
+    logits[30] = 5.0F;
+    SamplingRow row;
+    row.candidates = 40;
+    EXPECT_EQ(sample(logits, row), 30);
+    row.temperature = 5.0F;
+    for (uint64_t seed = 0; seed < 200; ++seed) {
+        row.seed = seed;
+        EXPECT_LT(sample(logits, row), 40);
+    }
+}
+
 TEST(Sampling, SeedsAndIndicesAreIndependent) {
     const std::vector<float> flat(1000, 0.0F);
     std::vector<int32_t> drawn;

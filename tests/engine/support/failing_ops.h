@@ -68,6 +68,10 @@ class FailingOps final : public kernels::Ops {
                 std::span<int32_t> ids) override {
         real_->sample(logits, vocabulary, rows, ids);
     }
+    void draw(const float* logits, int vocabulary, std::span<const kernels::SamplingRow> rows) override {
+        real_->draw(logits, vocabulary, rows);
+    }
+    bool runsAhead() const override { return real_->runsAhead(); }
 
   protected:
     void release(void*, size_t) noexcept override {}  // buffers belong to the real device

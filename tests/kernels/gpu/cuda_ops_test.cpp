@@ -530,6 +530,40 @@ TEST(CudaSampling, DrawsTheCpusToken) {
     }
 }
 
+TEST(CudaSampling, ChainsOfDrawsAreTheOnesOfTheCpu) {
+    constexpr int kVocabulary = 3000, kDraws = 9, kRows = 3;
+    const std::vector<int32_t> known{3, 7, 2999};
+    std::vector<int32_t> chains[2];
+    std::vector<std::vector<float>> logits;
+    for (int draw = 0; draw < kDraws; ++draw)
+        logits.push_back(draw % 3 == 0 ? floats(size_t{kRows} * kVocabulary, 3.0F) : logits.back());
+    for (const int which : {0, 1}) {
+        Ops& ops = which == 0 ? cpu() : gpu();
+        chains[which].assign(size_t{kRows} * kDraws, -1);
+        const DeviceBuffer chain = onDevice(ops, chains[which]);
+        for (int draw = 0; draw < kDraws; ++draw) {
+            const DeviceBuffer device = onDevice(ops, logits[static_cast<size_t>(draw)]);
+            std::vector<SamplingRow> rows(kRows);
+            for (int r = 0; r < kRows; ++r) {
+                SamplingRow& row = rows[static_cast<size_t>(r)];
+                row.temperature = r == 0 ? 0.0F : 0.8F;
+                row.topP = r == 2 ? 0.9F : 1.0F;
+                row.presencePenalty = r == 1 ? -3.0F : 1.0F;
+                row.repeatPenalty = 1.1F;
+                row.candidates = r == 2 ? 2500 : 0;
+                row.penalised = known;
+                row.seed = 11;
+                row.drawIndex = static_cast<uint64_t>(draw);
+                row.chain = chain.as<int32_t>() + r * kDraws;
+                row.chained = draw;
+            }
+            ops.draw(device.as<float>(), kVocabulary, rows);
+        }
+        ops.download(chains[which].data(), chain.data(), chains[which].size() * sizeof(int32_t));
+    }
+    EXPECT_EQ(chains[1], chains[0]);
+}
+
 TEST(CudaSampling, EqualLogitsGoToTheLowestId) {
     std::vector<float> logits(5000, -1.0F);
     logits[1234] = logits[4321] = logits[777] = 2.5F;
