@@ -6,16 +6,22 @@ and text with the run that does not speculate. Fails when any differ, or when a 
 next to nothing over the whole set. Prints a table by kind of prompt (the id up to its last '-').
 
     check_speculation.py alcove-cli MODEL.gguf [--draft DRAFT.gguf] [--prompts F.jsonl] [--each N]
-        [--modes off,ngram,draft,auto] [--temps 0,0.8] [-n 96] [--at-least 0.97] [-- further options of generate]
+        [--modes off,ngram,draft,auto] [--temps 0,0.8] [-n 96] [--together N] [-- further options of generate]
+    check_speculation.py … --ignore-eos -n 256 --temps 0 --repeat 2 --at-least 0.97 --of-best 0.95
 
 The modes of one prompt run one after another, so a machine that is busy for a while is busy for all of them;
-`--repeat` takes the best of several runs. `--at-least` also fails when `auto` is slower than that share of `off`.
-Needs only Python.
+`--repeat` takes the best of several runs. `--at-least` also fails when `auto` is slower than that share of `off` for any
+prompt, `--of-best` when it is slower than that share of the best fixed mode for any kind.
+
+`--together N` keeps N replies of mixed prompts, temperatures and modes running at a time, the ones of `off` too, in a
+shuffled order: no reply may depend on its company. Speeds then say nothing. `--save F.json` keeps ids of every
+reply, `--same-as F.json` compares with those of another run. Needs only Python.
 """
 import argparse
 import collections
 import json
 import pathlib
+import random
 import subprocess
 import sys
 import tempfile
@@ -43,14 +49,19 @@ def run(args, prompts):
     """{(id, temperature, mode): [result, ...]}"""
     jobs = [(prompt, temperature, mode) for prompt in prompts for temperature in args.temps
             for _ in range(args.repeat) for mode in args.modes]
+    if args.together > 1:
+        random.Random(1).shuffle(jobs)
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
         for prompt, temperature, mode in jobs:
-            line = {"n": args.n, **prompt, "temp": temperature, "seed": 1, "speculate": mode}
+            line = {"n": args.n, **prompt, "temp": temperature, "seed": 1, "speculate": mode,
+                    "ignore_eos": args.ignore_eos}
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
         file.flush()
         command = [args.cli, "generate", args.model, "--prompts", file.name, *args.further]
         if args.draft:
             command += ["--draft", args.draft]
+        if args.together > 1:
+            command += ["--parallel", str(args.together)]
         results = collections.defaultdict(list)
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
             for (prompt, temperature, mode), line in zip(jobs, process.stdout):
@@ -89,6 +100,20 @@ def compare(args, results):
     return problems
 
 
+def keep_or_compare(args, results):
+    replies = {f"{name} {temperature:g}": runs[0]["ids"] for (name, temperature, mode), runs in results.items()
+               if mode == "off"}
+    if args.save:
+        args.save.write_text(json.dumps(replies), encoding="utf-8")
+    if not args.same_as:
+        return []
+    others = json.loads(args.same_as.read_text(encoding="utf-8"))
+    common = replies.keys() & others.keys()
+    print(f"{len(common)} replies compared with those of {args.same_as}")
+    return [f"{name}: differs from the reply in {args.same_as}" for name in sorted(common)
+            if replies[name] != others[name]] + ([] if common else [f"{args.same_as} has none of these replies"])
+
+
 def table(args, results):
     problems = []
     print("| kind | temperature | mode | drafted | accepted | tokens a step | tok/s | of off |")
@@ -109,6 +134,10 @@ def table(args, results):
                 print(f"| {kind} | {temperature:g} | {mode} | {drafted} | {share:.0f} % | "
                       f"{tokens / max(1, tokens - accepted):.2f} | {rates[mode]:.1f} | "
                       f"{rates[mode] / rates['off'] if rates['off'] else 0:.2f} |")
+            fixed = max(rate for mode, rate in rates.items() if mode != "auto")
+            if args.of_best and "auto" in rates and rates["auto"] < args.of_best * fixed:
+                problems.append(f"{kind} at temperature {temperature}: auto is {rates['auto'] / fixed:.2f} of the best "
+                                "fixed mode")
     for mode in args.modes:
         runs = [result for (_, _, m), r in results.items() if m == mode for result in r]
         drafted = sum(r["drafted_tokens"] for r in runs)
@@ -136,6 +165,11 @@ def main():
     parser.add_argument("-n", type=int, default=96)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--at-least", type=float, default=0.0)
+    parser.add_argument("--of-best", type=float, default=0.0)
+    parser.add_argument("--ignore-eos", action="store_true")
+    parser.add_argument("--together", type=int, default=1)
+    parser.add_argument("--save", type=pathlib.Path)
+    parser.add_argument("--same-as", type=pathlib.Path)
     args = parser.parse_args(own)
     args.further = further
     if args.modes is None:
@@ -143,7 +177,7 @@ def main():
     if "off" not in args.modes:
         parser.error("--modes needs off: the others are compared with it")
     results = run(args, choose(args.prompts, args.each))
-    problems = table(args, results) + compare(args, results)
+    problems = table(args, results) + compare(args, results) + keep_or_compare(args, results)
     for problem in problems:
         print(problem)
     sys.exit(1 if problems else 0)
