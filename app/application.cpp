@@ -59,9 +59,18 @@ void Application::start() {
 void Application::useModel(const QString& path) {
     ModelOptions options = settings_->modelOptions();
     options.path = path;
+    options.draftPath = settings_->draftFor(path);
+    if (!QFileInfo::exists(options.draftPath)) options.draftPath.clear();
     settings_->setModelOptions(options);
     if (!wantedDevice_.isEmpty()) options.device = wantedDevice_;
     engine_->loadModel(options);
+}
+
+void Application::useDraft(const QString& path) {
+    const QString model = engine_->model().path;
+    if (model.isEmpty()) return;
+    settings_->setDraftFor(model, path);
+    useModel(model);
 }
 
 ChatSession& Application::session(ConversationId conversation) {

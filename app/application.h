@@ -49,6 +49,9 @@ class Application : public QObject {
 
     /// Loads a model with the settings' options and remembers it.
     void useModel(const QString& path);
+    /// Loads the model in use again with another one that guesses ahead for it (empty: none), and remembers
+    /// it.
+    void useDraft(const QString& path);
 
     QString dataFolder() const { return dataFolder_; }
     QString modelsFolder() const;  ///< Alcove's own, where a user may put files

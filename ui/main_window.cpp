@@ -230,6 +230,8 @@ void MainWindow::connectParts() {
     connect(menuButton_, &QToolButton::clicked, this, &MainWindow::openMenu);
     connect(picker_->popup(), &ModelPopup::chosen, this,
             [this](const QString& path) { app_.useModel(path); });
+    connect(picker_->popup(), &ModelPopup::draftChosen, this,
+            [this](const QString& path) { app_.useDraft(path); });
     connect(picker_->popup(), &ModelPopup::fileRequested, this, &MainWindow::chooseModelFile);
     connect(picker_->popup(), &ModelPopup::folderRequested, this,
             [this] { QDesktopServices::openUrl(QUrl::fromLocalFile(app_.modelsFolder())); });

@@ -240,6 +240,12 @@ QString MessageDelegate::statsLine(const app::ReplyStats& stats) {
     parts += stats.newTokens == 1 ? tr("1 token") : tr("%1 tokens").arg(locale.toString(stats.newTokens));
     if (stats.cachedTokens > 0)
         parts += tr("%1 of the prompt cached").arg(locale.toString(stats.cachedTokens));
+    if (stats.draftedTokens > 0) {
+        parts += tr("%1 of %2 guesses right")
+                     .arg(locale.toString(stats.acceptedTokens), locale.toString(stats.draftedTokens));
+        if (stats.speculationGain > 0)
+            parts += tr("%1× by guessing").arg(locale.toString(stats.speculationGain, 'f', 2));
+    }
     return parts.join(QStringLiteral("  ·  "));
 }
 

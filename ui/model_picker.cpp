@@ -1,5 +1,8 @@
 #include "ui/model_picker.h"
 
+#include <QAbstractItemView>
+#include <QComboBox>
+#include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QListWidget>
@@ -109,6 +112,24 @@ ModelPopup::ModelPopup(app::ModelLibrary& library, const app::ChatEngine& engine
     file->setObjectName(QStringLiteral("flatButton"));
     auto* folder = new QPushButton(tr("Show models folder"), this);
     folder->setObjectName(QStringLiteral("flatButton"));
+    draftsLabel_ = new QLabel(tr("Guess ahead with"), this);
+    draftsLabel_->setObjectName(QStringLiteral("secondary"));
+    drafts_ = new QComboBox(this);
+    drafts_->setObjectName(QStringLiteral("drafts"));
+    drafts_->setAccessibleName(tr("Guess ahead with"));
+    drafts_->view()->setAccessibleName(tr("Guess ahead with"));
+    drafts_->setToolTip(
+        tr("A smaller model of the same family writes ahead and this one checks it: the same "
+           "answer, often sooner. It is only used while it is faster."));
+    drafts_->setAccessibleDescription(drafts_->toolTip());
+    draftsLabel_->setBuddy(drafts_);
+    draftProblem_ = new QLabel(this);
+    draftProblem_->setObjectName(QStringLiteral("secondary"));
+    draftProblem_->setWordWrap(true);
+    auto* draftRow = new QHBoxLayout;
+    draftRow->setContentsMargins(12, 4, 8, 4);
+    draftRow->addWidget(draftsLabel_);
+    draftRow->addWidget(drafts_, 1);
     auto* buttons = new QHBoxLayout;
     buttons->addWidget(file);
     buttons->addWidget(folder);
@@ -116,7 +137,15 @@ ModelPopup::ModelPopup(app::ModelLibrary& library, const app::ChatEngine& engine
     column->setContentsMargins(7, 7, 7, 7);
     column->addWidget(nothing_);
     column->addWidget(list_);
+    column->addLayout(draftRow);
+    column->addWidget(draftProblem_);
     column->addLayout(buttons);
+    connect(drafts_, &QComboBox::activated, this, [this] {
+        const QString path = drafts_->currentData().toString();
+        if (path == engine_.model().draftPath) return;
+        close();
+        Q_EMIT draftChosen(path);
+    });
 
     const auto choose = [this](const QListWidgetItem* item) {
         if (item == nullptr || !item->data(ProblemRole).toString().isEmpty()) return;
@@ -160,7 +189,32 @@ void ModelPopup::fill() {
     list_->setFixedHeight(std::min(height, 380));
     list_->setVisible(list_->count() > 0);
     nothing_->setVisible(list_->count() == 0);
+    fillDrafts();
     adjustSize();
+}
+
+void ModelPopup::fillDrafts() {
+    const app::ModelStatus& model = engine_.model();
+    drafts_->clear();
+    drafts_->addItem(tr("No second model"), QString());
+    for (const app::ModelFile& draft : library_.draftsFor(model.path))
+        drafts_->addItem(
+            QStringLiteral("%1 (%2)").arg(
+                draft.name, QLocale().formattedDataSize(draft.bytes, 0, QLocale::DataSizeSIFormat)),
+            draft.path);
+    // One that was named by hand need not be in the library.
+    if (!model.draftPath.isEmpty() && drafts_->findData(model.draftPath) < 0)
+        drafts_->addItem(QFileInfo(model.draftPath).completeBaseName(), model.draftPath);
+    drafts_->setCurrentIndex(std::max(0, drafts_->findData(model.draftPath)));
+    const bool isOffered = model.state == app::ModelState::Ready && drafts_->count() > 1;
+    draftsLabel_->setVisible(isOffered);
+    drafts_->setVisible(isOffered);
+    draftProblem_->setText(model.draftProblem);
+    draftProblem_->setVisible(!model.draftProblem.isEmpty());
+}
+
+QString ModelPopup::draftProblem() const {
+    return draftProblem_->isHidden() ? QString() : draftProblem_->text();
 }
 
 void ModelPopup::openBelow(const QWidget& button) {

@@ -108,6 +108,12 @@ QString StatusLine::figures() const {
     }
     if (speed > 0) parts += tr("%1 tok/s").arg(locale.toString(speed, 'f', speed < 100 ? 1 : 0));
     if (ttft > 0) parts += tr("TTFT %1 s").arg(locale.toString(ttft / 1000, 'f', 2));
+    if (now.draftedTokens > 0) {
+        parts +=
+            tr("guesses %1 % right, %2×")
+                .arg(locale.toString(100.0 * double(now.acceptedTokens) / double(now.draftedTokens), 'f', 0),
+                     locale.toString(now.speculationGain, 'f', 2));
+    }
     if (now.kvBytesTotal > 0) {
         parts += tr("KV %1 of %2")
                      .arg(locale.formattedDataSize(now.kvBytesUsed, 0, QLocale::DataSizeSIFormat),

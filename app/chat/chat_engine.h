@@ -33,6 +33,7 @@ struct ModelOptions {
     int threads = 0;                          ///< 0: one for each core
     int contextTokens = 0;                    ///< 0: what the model was made for, as far as memory goes
     QString kvType = QStringLiteral("f16");   ///< "f16", "q8_0", "q4_0"
+    QString draftPath{};                      ///< a smaller model that guesses ahead; empty: none
 
     bool operator==(const ModelOptions&) const = default;
 };
@@ -50,6 +51,8 @@ struct ModelStatus {
     int trainedContext = 0;  ///< tokens the model was made for
     bool hasChatTemplate = false;
     quint64 vocabularyHash = 0;
+    QString draftPath;     ///< of the model that guesses ahead; empty: none
+    QString draftProblem;  ///< why the one that was asked for does not; the model answers without it
 };
 
 /// What the engine is doing now.
@@ -66,6 +69,9 @@ struct EngineSnapshot {
     qint64 weightBytes = 0;
     qint64 peakDeviceBytes = 0;
     double decodeTokensPerSecond = 0;  ///< of the last second, all replies together
+    qint64 draftedTokens = 0;          ///< guessed ahead since the model was loaded
+    qint64 acceptedTokens = 0;         ///< of these, right
+    double speculationGain = 1;        ///< times faster than without guesses
 };
 
 /// Answers conversations with the one model that is loaded. The seam between the application and the engine:

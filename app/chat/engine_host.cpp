@@ -30,6 +30,7 @@ struct EngineHost::Loaded {
 struct EngineHost::Outcome {
     std::shared_ptr<Loaded> loaded;  ///< null: it failed
     QString error;
+    QString draftPath, draftProblem;
 };
 
 EngineHost::EngineHost(QObject* parent) : ChatEngine(parent), snapshotTimer_(this) {
@@ -75,6 +76,17 @@ void EngineHost::loadModel(const ModelOptions& options) {
         try {
             if (giveUp->load()) return;
             auto loaded = engine::Engine::load(toEngine(options), progress);
+            outcome->draftPath = options.draftPath;
+            if (!loaded && !options.draftPath.isEmpty() && !giveUp->load()) {
+                // A model must not be lost for its draft: it is loaded alone, and the reason is told.
+                const QString problem = QString::fromStdString(loaded.error().message);
+                ModelOptions alone = options;
+                alone.draftPath.clear();
+                told = 0;
+                loaded = engine::Engine::load(toEngine(alone), progress);
+                if (loaded) outcome->draftProblem = problem;
+                outcome->draftPath.clear();
+            }
             if (loaded)
                 outcome->loaded = std::make_shared<Loaded>(Loaded{std::move(*loaded)});
             else
@@ -118,6 +130,8 @@ void EngineHost::loadFinished(quint64 load, const std::shared_ptr<Outcome>& outc
     status_.trainedContext = model.trainedContext;
     status_.hasChatTemplate = model.hasChatTemplate;
     status_.vocabularyHash = model.vocabularyHash;
+    status_.draftPath = outcome->draftPath;
+    status_.draftProblem = outcome->draftProblem;
     engine.start([this] { QMetaObject::invokeMethod(this, &EngineHost::drain, Qt::QueuedConnection); });
     Q_EMIT modelChanged();
     Q_EMIT snapshotChanged();

@@ -56,6 +56,7 @@ engine::EngineOptions toEngine(const ModelOptions& options) {
     result.contextTokens = options.contextTokens;
     if (options.kvType == QLatin1String("q8_0")) result.kvType = engine::KvType::Q8_0;
     if (options.kvType == QLatin1String("q4_0")) result.kvType = engine::KvType::Q4_0;
+    result.draftModel = options.draftPath.toStdString();
     return result;
 }
 
@@ -81,6 +82,7 @@ ReplyStats toReplyStats(engine::FinishReason reason, const engine::RequestStats&
     result.newTokens = stats.newTokens;
     result.draftedTokens = stats.draftedTokens;
     result.acceptedTokens = stats.acceptedTokens;
+    result.speculationGain = stats.speculationGain;
     result.contextTokens = stats.contextTokens;
     result.contextLimit = stats.contextLimit;
     result.queueMillis = stats.queueMillis;
@@ -107,6 +109,9 @@ EngineSnapshot toSnapshot(const engine::EngineStats& stats) {
     snapshot.weightBytes = static_cast<qint64>(stats.weightBytes);
     snapshot.peakDeviceBytes = static_cast<qint64>(stats.peakDeviceBytes);
     snapshot.decodeTokensPerSecond = stats.decodeTokensPerSecond;
+    snapshot.draftedTokens = stats.speculation.draftedTokens;
+    snapshot.acceptedTokens = stats.speculation.acceptedTokens;
+    snapshot.speculationGain = stats.speculation.gain;
     return snapshot;
 }
 

@@ -64,6 +64,8 @@ void ScriptedEngine::cancel(ReplyId id) {
 void ScriptedEngine::loadModel(const ModelOptions& options) {
     for (Reply& reply : replies_) reply.cancelled = true;
     status_.path = options.path;
+    status_.draftPath = options.draftPath;
+    status_.draftProblem.clear();
     status_.state = ModelState::Ready;
     Q_EMIT modelChanged();
 }

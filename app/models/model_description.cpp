@@ -5,6 +5,7 @@
 #include "engine/gguf/element_types.h"
 #include "engine/gguf/gguf_file.h"
 #include "engine/model/model_config.h"
+#include "engine/tokenizer/vocabulary.h"
 
 namespace app {
 namespace {
@@ -58,6 +59,8 @@ ModelFile ModelLibrary::describe(const QString& path, const QString& source) {
         return model;
     }
     const auto config = engine::ModelConfig::read(*file);
+    if (const auto vocabulary = engine::loadVocabulary(*file))
+        model.vocabularyHash = engine::hashVocabulary(**vocabulary);
     if (config)
         model.contextLength = config->contextLength;
     else

@@ -62,4 +62,17 @@ QString ModelLibrary::defaultModel() const {
     return best != nullptr ? best->path : QString();
 }
 
+QList<ModelFile> ModelLibrary::draftsFor(const QString& path) const {
+    QList<ModelFile> drafts;
+    const ModelFile* target = find(path);
+    if (target == nullptr || target->vocabularyHash == 0) return drafts;
+    for (const ModelFile& model : models_)
+        if (model.isUsable() && model.vocabularyHash == target->vocabularyHash &&
+            static_cast<double>(model.bytes) <= kDraftShare * static_cast<double>(target->bytes))
+            drafts.append(model);
+    std::stable_sort(drafts.begin(), drafts.end(),
+                     [](const ModelFile& a, const ModelFile& b) { return a.bytes < b.bytes; });
+    return drafts;
+}
+
 }  // namespace app

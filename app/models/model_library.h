@@ -20,8 +20,9 @@ struct ModelFile {
     qint64 parameters = 0;
     int contextLength = 0;  ///< tokens the model was made for
     bool hasChatTemplate = false;
-    bool isCompanion = false;  ///< a projector, adapter or vocabulary; the library does not list these
-    QString problem;           ///< why it cannot run, one line; empty: it can
+    quint64 vocabularyHash = 0;  ///< equal: one can guess ahead for the other; 0: unknown
+    bool isCompanion = false;    ///< a projector, adapter or vocabulary; the library does not list these
+    QString problem;             ///< why it cannot run, one line; empty: it can
 
     bool isUsable() const { return problem.isEmpty(); }
     bool operator==(const ModelFile&) const = default;
@@ -57,6 +58,11 @@ class ModelLibrary : public QObject {
     const ModelFile* find(const QString& path) const;           ///< null: not there
     /// The one to start with when the user chose none: the smallest with a chat template; empty: none.
     QString defaultModel() const;
+
+    /// Models that can guess ahead for this one: the same vocabulary, at most kDraftShare of its size; the
+    /// smallest first.
+    QList<ModelFile> draftsFor(const QString& path) const;
+    static constexpr double kDraftShare = 0.6;
 
     /// Reads one file's description, e.g. a file given by hand. Reads metadata only; any thread.
     static ModelFile describe(const QString& path, const QString& source);

@@ -55,6 +55,7 @@ ModelOptions Settings::modelOptions() const {
     options.threads = std::clamp(file_.value("model/threads", 0).toInt(), 0, kMostThreads);
     options.contextTokens = std::clamp(file_.value("model/context", 0).toInt(), 0, kMostContext);
     options.kvType = oneOf(file_.value("model/kvType").toString(), kKvTypes);
+    options.draftPath = draftFor(options.path);
     return options;
 }
 
@@ -64,6 +65,17 @@ void Settings::setModelOptions(const ModelOptions& options) {
     set("model/threads", options.threads);
     set("model/context", options.contextTokens);
     set("model/kvType", options.kvType);
+}
+
+QString Settings::draftFor(const QString& model) const {
+    return file_.value("model/drafts").toMap().value(model).toString();
+}
+
+void Settings::setDraftFor(const QString& model, const QString& draft) {
+    QVariantMap drafts = file_.value("model/drafts").toMap();
+    drafts[model] = draft;
+    if (draft.isEmpty()) drafts.remove(model);
+    set("model/drafts", drafts);
 }
 
 SamplingSettings Settings::sampling() const {

@@ -26,9 +26,14 @@ class Settings : public QObject {
     bool sendOnEnter() const;
     void setSendOnEnter(bool send);
 
-    /// How models are loaded; `path` is the model last used (empty: none yet).
+    /// How models are loaded; `path` is the model last used (empty: none yet), `draftPath` the one that
+    /// guesses ahead for it.
     ModelOptions modelOptions() const;
     void setModelOptions(const ModelOptions& options);
+
+    /// The model that guesses ahead for another one; empty: none.
+    QString draftFor(const QString& model) const;
+    void setDraftFor(const QString& model, const QString& draft);
 
     SamplingSettings sampling() const;
     void setSampling(const SamplingSettings& sampling);

@@ -57,7 +57,8 @@ struct ReplyStats {
     int newTokens = 0;
     int draftedTokens = 0;
     int acceptedTokens = 0;
-    int contextTokens = 0;  ///< of the conversation at the reply's end
+    double speculationGain = 0;  ///< times faster than without drafts
+    int contextTokens = 0;       ///< of the conversation at the reply's end
     int contextLimit = 0;
     double queueMillis = 0;
     double ttftMillis = 0;  ///< from submit to the first token

@@ -74,6 +74,7 @@ QJsonObject toJson(const ReplyStats& stats) {
             {"newTokens", stats.newTokens},
             {"draftedTokens", stats.draftedTokens},
             {"acceptedTokens", stats.acceptedTokens},
+            {"speculationGain", stats.speculationGain},
             {"contextTokens", stats.contextTokens},
             {"contextLimit", stats.contextLimit},
             {"queueMillis", stats.queueMillis},
@@ -92,6 +93,7 @@ ReplyStats statsFromJson(const QJsonObject& json) {
     stats.newTokens = json["newTokens"].toInt();
     stats.draftedTokens = json["draftedTokens"].toInt();
     stats.acceptedTokens = json["acceptedTokens"].toInt();
+    stats.speculationGain = json["speculationGain"].toDouble();
     stats.contextTokens = json["contextTokens"].toInt();
     stats.contextLimit = json["contextLimit"].toInt();
     stats.queueMillis = json["queueMillis"].toDouble();

@@ -113,6 +113,48 @@ class EngineHostTest : public QObject {
         QVERIFY(host_->snapshot().kvBlocksTotal > 0);
     }
 
+    void loadsAModelThatGuessesAheadAlongWithIt() {
+        const engine::testing::TinyChatModel target(slowShape());
+        ModelOptions options = optionsFor(target);
+        options.draftPath = QString::fromStdString(tiny_.path().string());
+        host_->loadModel(options);
+        QTRY_COMPARE_WITH_TIMEOUT(host_->model().state, ModelState::Ready, 30000);
+        QCOMPARE(host_->model().draftPath, options.draftPath);
+        QCOMPARE(host_->model().draftProblem, QString());
+        // A text that repeats itself, so that something is guessed whatever the draft model is worth.
+        ReplyRequest request = requestFor("a a a a a a a a a a a a a a a a a a a a a a a a", 200);
+        request.sampling.temperature = 0;
+        request.sampling.presencePenalty = -2;
+        request.sampling.penaltyWindow = 12;
+        const ReplyId reply = host_->submit(request);
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(reply), 30000);
+        const ReplyStats& stats = heard_->stats[reply];
+        QVERIFY(stats.draftedTokens >= stats.acceptedTokens);
+        QVERIFY(stats.speculationGain > 0);
+        QTRY_COMPARE_WITH_TIMEOUT(host_->snapshot().draftedTokens, qint64(stats.draftedTokens), 30000);
+        QVERIFY(host_->snapshot().speculationGain > 0);
+    }
+
+    void aDraftThatDoesNotFitIsRefusedWithTheReasonAndTheModelAnswersAlone() {
+        QTemporaryDir folder;
+        QFile file(QString::fromStdString(tiny_.path().string()));
+        QVERIFY(file.open(QIODevice::ReadOnly));
+        QFile stranger(folder.filePath("stranger.gguf"));
+        QVERIFY(stranger.open(QIODevice::WriteOnly));
+        stranger.write(file.readAll().replace("<|endoftext|>", "<|endofTEXT|>"));
+        stranger.close();
+        ModelOptions options = optionsFor(tiny_);
+        options.draftPath = stranger.fileName();
+        host_->loadModel(options);
+        QTRY_COMPARE_WITH_TIMEOUT(host_->model().state, ModelState::Ready, 30000);
+        QCOMPARE(host_->model().draftPath, QString());
+        const QString problem = host_->model().draftProblem;
+        QVERIFY2(problem.contains("stranger.gguf") && problem.contains("<|endofTEXT|>"), qPrintable(problem));
+        const ReplyId reply = host_->submit(requestFor("What is the answer?", 8));
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(reply), 30000);
+        QVERIFY(heard_->failures.isEmpty());
+    }
+
     void answersWithTextIdsAndStats() {
         load();
         const ReplyId reply = host_->submit(requestFor("What is the answer?", 40));

@@ -55,13 +55,41 @@ class ModelLibraryTest : public QObject {
         library.scan();  // the one that runs is enough
         if (!finished.wait(30000)) qFatal("no scan");
         default_ = library.defaultModel();
+        drafts_ = draftsOf_.isEmpty() ? QList<ModelFile>() : library.draftsFor(draftsOf_);
         return library.models();
     }
     ModelStore files() const { return {folder_->path(), "Alcove", ModelStore::Layout::Files}; }
-    QString default_;
+    QString default_, draftsOf_;
+    QList<ModelFile> drafts_;
 
   private Q_SLOTS:
-    void init() { folder_ = std::make_unique<QTemporaryDir>(); }
+    void init() {
+        folder_ = std::make_unique<QTemporaryDir>();
+        draftsOf_.clear();
+    }
+
+    void smallerModelsOfTheSameVocabularyAreOfferedAsDrafts() {
+        engine::testing::TinyModel shape = engine::testing::tinyChatShape();
+        shape.layers = 8;
+        shape.feedForward *= 4;
+        const engine::testing::TinyChatModel large(shape);
+        const QString bigger = folder_->filePath("bigger.gguf");
+        QVERIFY(QFile::copy(QString::fromStdString(large.path().string()), bigger));
+        const QString small = putTiny("small.gguf");
+        QFile other(small);
+        QVERIFY(other.open(QIODevice::ReadOnly));
+        // One token of another spelling, and every id would mean the same but one.
+        put("stranger.gguf", other.readAll().replace("<|endoftext|>", "<|endofTEXT|>"));
+        draftsOf_ = bigger;
+        const QList<ModelFile> models = scan({files()});
+        QCOMPARE(models.size(), 3);
+        for (const ModelFile& model : models) QVERIFY(model.vocabularyHash != 0);
+        QCOMPARE(drafts_.size(), 1);
+        QCOMPARE(drafts_.first().path, small);
+        draftsOf_ = small;
+        scan({files()});
+        QVERIFY2(drafts_.isEmpty(), "nothing is smaller enough than the smallest");
+    }
 
     void describesAModelFromItsOwnMetadata() {
         const QString path = putTiny("whatever-name.gguf");

@@ -46,6 +46,20 @@ class SettingsTest : public QObject {
         QCOMPARE(settings.windowState("geometry"), QByteArray("\0\1\xFF", 3));
     }
 
+    void eachModelKeepsTheOneThatGuessesAheadForIt() {
+        {
+            Settings settings(file());
+            settings.setModelOptions({"/m/big/a.gguf", "cpu", 0, 0, "f16"});
+            settings.setDraftFor("/m/big/a.gguf", "/m/ü/small.gguf");
+            settings.setDraftFor("/m/b.gguf", "/m/other.gguf");
+            settings.setDraftFor("/m/b.gguf", {});
+        }
+        const Settings settings(file());
+        QCOMPARE(settings.draftFor("/m/big/a.gguf"), QString("/m/ü/small.gguf"));
+        QCOMPARE(settings.modelOptions().draftPath, QString("/m/ü/small.gguf"));
+        QCOMPARE(settings.draftFor("/m/b.gguf"), QString());
+    }
+
     void nonsenseInTheFileReadsAsDefaults() {
         QFile ini(file());
         QVERIFY(ini.open(QIODevice::WriteOnly));

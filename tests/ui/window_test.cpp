@@ -2,6 +2,7 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QComboBox>
+#include <QDir>
 #include <QFile>
 #include <QLineEdit>
 #include <QListView>
@@ -17,9 +18,11 @@
 
 #include "app/application.h"
 #include "app/chat/scripted_engine.h"
+#include "tests/engine/support/tiny_chat_model.h"
 #include "ui/composer.h"
 #include "ui/conversation_list.h"
 #include "ui/main_window.h"
+#include "ui/message_delegate.h"
 #include "ui/message_model.h"
 #include "ui/message_view.h"
 #include "ui/model_picker.h"
@@ -88,6 +91,54 @@ class WindowTest : public QObject {
     void cleanup() {
         program_.reset();
         folder_.reset();
+    }
+
+    void thePickerOffersSmallerModelsOfTheSameVocabularyAsDrafts() {
+        engine::testing::TinyModel shape = engine::testing::tinyChatShape();
+        shape.layers = 8;
+        shape.feedForward *= 4;
+        const engine::testing::TinyChatModel large(shape), small;
+        const QString models = program_->application->modelsFolder();
+        QVERIFY(QDir().mkpath(models));
+        const QString target = models + QStringLiteral("/large.gguf"),
+                      draft = models + QStringLiteral("/small.gguf");
+        QVERIFY(QFile::copy(QString::fromStdString(large.path().string()), target));
+        QVERIFY(QFile::copy(QString::fromStdString(small.path().string()), draft));
+        const ui::ModelPicker* picker = program_->window->findChild<ui::ModelPicker*>();
+        QComboBox* drafts = picker->popup()->drafts();
+        QVERIFY(drafts->isHidden());
+        program_->application->models().scan();
+        QTRY_COMPARE_WITH_TIMEOUT(program_->application->models().models().size(), 2, kPatience);
+        program_->application->useModel(target);
+        picker->popup()->openBelow(*picker);
+        QVERIFY(!drafts->isHidden());
+        QCOMPARE(drafts->count(), 2);
+        QCOMPARE(drafts->currentIndex(), 0);
+        drafts->setCurrentIndex(1);
+        Q_EMIT drafts->activated(1);
+        QCOMPARE(program_->engine->model().draftPath, draft);
+        QCOMPARE(program_->application->settings().draftFor(target), draft);
+        // The reason why one was refused stands below the choice.
+        app::ModelStatus status = program_->engine->model();
+        status.draftPath.clear();
+        status.draftProblem = QStringLiteral("the draft model does not fit");
+        program_->engine->setModel(status);
+        picker->popup()->openBelow(*picker);
+        QCOMPARE(drafts->currentIndex(), 0);
+        QCOMPARE(picker->popup()->draftProblem(), status.draftProblem);
+        picker->popup()->close();
+    }
+
+    void figuresOfAReplySayWhatGuessingBrought() {
+        app::ReplyStats stats;
+        stats.newTokens = 100;
+        QVERIFY(!ui::MessageDelegate::statsLine(stats).contains(QStringLiteral("guess")));
+        stats.draftedTokens = 80;
+        stats.acceptedTokens = 60;
+        stats.speculationGain = 1.84;
+        const QString line = ui::MessageDelegate::statsLine(stats);
+        QVERIFY2(line.contains(QStringLiteral("60 of 80")) && line.contains(QStringLiteral("1.84×")),
+                 qPrintable(line));
     }
 
     void textArrivesInMoreThanOnePaint() {
