@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 namespace engine {
 
@@ -18,6 +19,18 @@ class Acceptance {
     double estimate(double prior) const {
         constexpr double kPriorTrials = 8.0;
         return std::min(0.995, (stood_ + prior * kPriorTrials) / (trials_ + kPriorTrials));
+    }
+
+    /// What the chance hardly is below (Wilson's bound at 1.5 deviations), by these trials and a few of
+    /// `before`; 0 without any.
+    double atLeast(const Acceptance& before) const {
+        constexpr double kMostBefore = 8.0, kSquaredDeviations = 2.25;
+        const double taken = std::min(before.trials_, kMostBefore), count = trials_ + taken;
+        if (count <= 0.0) return 0.0;
+        const double stood = stood_ + (taken > 0.0 ? taken * before.stood_ / before.trials_ : 0.0);
+        const double share = stood / count, spread = kSquaredDeviations / count;
+        const double low = share + spread / 2.0 - std::sqrt(spread * (share * (1.0 - share) + spread / 4.0));
+        return std::max(0.0, low / (1.0 + spread));
     }
 
   private:

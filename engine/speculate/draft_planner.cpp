@@ -48,24 +48,30 @@ std::vector<DraftChoice> planDrafts(std::span<const DraftCandidate> candidates, 
     }
     // Tokens are added in the order of their chance to stand, and the best total on the way is taken: the
     // cost has steps (tiles of rows), so the first addition that does not pay says little about the next.
-    std::vector<double> stands(candidates.size(), 1.0);
+    std::vector<double> stands(candidates.size(), 1.0), surelyStands(candidates.size(), 1.0);
     const auto chanceOfNext = [&](size_t i) {
         const auto length = static_cast<size_t>(choices[i].length);
         return length < options[i].acceptance.size() ? stands[i] * options[i].acceptance[length] : -1.0;
     };
-    double tokens = count, extra = 0.0, bestRateYet = count / target.micros(count) * kLeastGain;
+    const double plain = target.micros(count) / count;  // of a token
+    double tokens = count, sureTokens = count, extra = 0.0,
+           bestRateYet = count / target.micros(count) * kLeastGain;
     for (int rows = count; rows < bounds.mostRows; ++rows) {
         size_t next = 0;
         for (size_t i = 1; i < options.size(); ++i)
             if (chanceOfNext(i) > chanceOfNext(next)) next = i;
         const double chance = chanceOfNext(next);
         if (chance < 0.0) break;
-        if (choices[next].length++ == 0) extra += options[next].extraMicros;
+        const auto length = static_cast<size_t>(choices[next].length++);
+        if (length == 0) extra += options[next].extraMicros;
         stands[next] = chance;
         tokens += chance;
+        const std::vector<double>& surely = options[next].surely;
+        sureTokens += surelyStands[next] *= length < surely.size() ? surely[length] : 0.0;
         const double micros = target.micros(rows + 1) + draftingMicros(choices, draft);
         const double rate = tokens / (micros + extra);
-        if (rate > bestRateYet && micros <= bounds.mostMicros && StepCosts::isUsual(rows + 1)) {
+        if (rate > bestRateYet && micros - plain * sureTokens <= bounds.mostLoss &&
+            StepCosts::isUsual(rows + 1)) {
             bestRateYet = rate;
             best = choices;
         }

@@ -15,6 +15,8 @@ struct DraftCandidate {
         /// [tokens that can be proposed] chance that each stands when those before it stand; empty: this
         /// drafter is not asked.
         std::vector<double> acceptance;
+        /// [same] what these chances hardly are below; empty: 0.
+        std::vector<double> surely;
         double extraMicros = 0.0;  ///< once for this step, beside the draft steps (a prompt to catch up with)
     };
     Option ngram, model;
@@ -28,8 +30,8 @@ struct DraftChoice {
 /// What bounds a step.
 struct DraftBounds {
     int mostRows = 0;
-    /// Time that the step may take with its drafts.
-    double mostMicros = std::numeric_limits<double>::infinity();
+    /// Micros that the step may lose against plain ones when guesses stand only as often as they surely do.
+    double mostLoss = std::numeric_limits<double>::infinity();
 };
 
 /// Chooses draft lengths for the sequences of one step so that the expected tokens per time are most, n-gram

@@ -74,10 +74,14 @@ DraftCandidate DraftPolicy::chancesOf(const Candidate& candidate, double plainMi
     DraftCandidate chances;
     if (candidate.most <= 0) return chances;
     const Account& account = accounts_[candidate.id];
-    for (int i = 0; i < std::min(candidate.found, candidate.most); ++i)
+    for (int i = 0; i < std::min(candidate.found, candidate.most); ++i) {
+        const size_t at = matchClass(candidate.matched + i);
         chances.ngram.acceptance.push_back(ngramChance(account, candidate.matched + i));
+        chances.ngram.surely.push_back(account.ngram[at].atLeast(ngram_[at]));
+    }
     if (candidate.behind < 0 || draft == nullptr || !mayRead(candidate, plainMicros, *draft)) return chances;
     chances.model.acceptance.assign(static_cast<size_t>(candidate.most), modelChance(account));
+    chances.model.surely.assign(static_cast<size_t>(candidate.most), account.model.atLeast(model_));
     // What came since the last guess is read with the next one; a prompt is an investment into many.
     constexpr int kSpread = 64;  ///< steps
     chances.model.extraMicros = candidate.behindMicros;
@@ -102,7 +106,7 @@ std::vector<DraftChoice> DraftPolicy::choose(std::span<const Candidate> candidat
         if (candidate.most > 0) allowance = std::min(allowance, allowanceOf(candidate, plain));
     std::vector<DraftCandidate> chances;
     for (const Candidate& candidate : candidates) chances.push_back(chancesOf(candidate, plain, draft));
-    choices = planDrafts(chances, target_, draft, {mostRows, plain + allowance});
+    choices = planDrafts(chances, target_, draft, {mostRows, allowance});
     if (draft != nullptr) probe(candidates, *draft, allowance, mostRows, choices);
     for (size_t i = 0; i < candidates.size(); ++i)
         if (choices[i].source == DraftSource::Model && candidates[i].behind > kReadAtOnce)

@@ -16,9 +16,10 @@ namespace engine {
 /// are measured to cost and how often guesses stood, and never at a risk that the reply cannot bear.
 ///
 /// Each reply has an account of the time its steps took beside the time that plain steps would have taken. A
-/// step may lose, if all its guesses fall, no more than what the account holds and kMostLoss of the reply so
-/// far and of the next kHorizon tokens. So drafts begin short, grow with their success, and a reply that
-/// guesses badly costs at most about kMostLoss more than without speculation.
+/// step may lose, if its guesses stand no more often than they surely do, no more than what the account holds
+/// and kMostLoss of the reply so far and of the next kHorizon tokens. So drafts that nothing is known about
+/// begin short and grow with their success, and a reply that guesses badly costs at most about kMostLoss more
+/// than without speculation.
 ///
 /// Knows numbers only, no models; times come from its caller. Engine thread only.
 class DraftPolicy {

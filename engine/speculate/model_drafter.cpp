@@ -148,15 +148,17 @@ void ModelDrafter::measureReading() {
 /// Computes a chunk of what is missing; true once drafting can begin.
 bool ModelDrafter::catchUp(State& state, const Sequence& sequence) {
     const size_t stored = state.stored.size(), missing = sequence.tokens.size() - stored;
-    if (missing <= kSoon) return true;
+    // A device that records steps wants few different ones: there, a draft begins with one row or two.
+    if (missing <= (ops_.runsAhead() ? 2 : kSoon)) return true;
     const size_t count = std::min<size_t>(missing - 1, kChunk);
     if (!reserve(state, static_cast<int>(stored + count))) return false;
     const auto start = clock_();
     compute(state, std::span(sequence.tokens).subspan(stored, count));
     begunMicros_ += prefillMicros_ * static_cast<double>(count);
-    hasRead_ = true;
     if (!ops_.runsAhead()) prefillMicros_ = micros(clock_() - start) / static_cast<double>(count);
     releaseWindows(state);
+    if (missing <= kSoon) return true;
+    hasRead_ = true;
     return false;
 }
 
@@ -275,6 +277,12 @@ void ModelDrafter::forget(const Sequence& sequence) {
     const size_t common = commonPrefix(state.stored, sequence.tokens);
     cache_->extend(state.lock, std::span(state.stored).first(common), state.tables, true);
     states_.erase(found);
+}
+
+void ModelDrafter::abandon() {
+    pending_.clear();
+    states_.clear();
+    begunMicros_ = 0.0;
 }
 
 void ModelDrafter::checkIntegrity() const {

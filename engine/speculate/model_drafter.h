@@ -49,6 +49,8 @@ class ModelDrafter final : public Drafter {
     /// begin() and collect().
     std::vector<std::vector<TokenId>> propose(std::span<const DraftRequest> requests) override;
     void forget(const Sequence& sequence) override;
+    /// After an exception: what was stored of running sequences may not have been computed, so it goes.
+    void abandon();
 
     /// Tokens of the sequence that are not computed yet.
     int behind(const Sequence& sequence) const;

@@ -1,6 +1,7 @@
 #include "engine/speculate/speculator.h"
 
 #include <algorithm>
+#include <exception>
 
 namespace engine {
 namespace {
@@ -71,7 +72,7 @@ DraftPolicy::Candidate Speculator::candidate(const Sequence& sequence, const Tra
     candidate.remaining = sequence.maxTokens - static_cast<int>(sequence.tokens.size());
     candidate.found = static_cast<int>(track.ngram.tokens.size());
     candidate.matched = track.ngram.matched;
-    if (model_ == nullptr) return candidate;
+    if (!usesModel()) return candidate;
     candidate.behind = model_->behind(sequence) - 1;
     candidate.behindMicros = candidate.behind * model_->microsPerPrefillToken();
     return candidate;
@@ -94,7 +95,7 @@ std::vector<DraftChoice> Speculator::choose(std::span<Sequence* const> decoding,
             continue;
         }
         const bool isModel = sequence.speculation == SpeculationMode::Draft;
-        const int found = isModel ? (hasModel() ? most : 0) : static_cast<int>(track.ngram.tokens.size());
+        const int found = isModel ? (usesModel() ? most : 0) : static_cast<int>(track.ngram.tokens.size());
         choices[i].length = std::min({found, isModel ? kFixedModel : kFixedNgram, std::max(0, rowsLeft)});
         choices[i].source = isModel ? DraftSource::Model : DraftSource::Ngram;
         rowsLeft -= choices[i].length;
@@ -104,9 +105,8 @@ std::vector<DraftChoice> Speculator::choose(std::span<Sequence* const> decoding,
         }))
         return choices;
     // Sequences of fixed modes count as one plain row each: the step is theirs too.
-    const std::vector<DraftChoice> planned =
-        policy_.choose(candidates, model_ != nullptr ? &model_->costs() : nullptr,
-                       static_cast<int>(decoding.size()) + rowsLeft);
+    const std::vector<DraftChoice> planned = policy_.choose(
+        candidates, usesModel() ? &model_->costs() : nullptr, static_cast<int>(decoding.size()) + rowsLeft);
     for (size_t i = 0; i < choices.size(); ++i)
         if (decoding[i]->speculation == SpeculationMode::Auto) choices[i] = planned[i];
     return choices;
@@ -146,8 +146,23 @@ void Speculator::collect(std::span<Sequence* const> sequences) {
     asked_.clear();
 }
 
+/// A device has failed under the draft model. Guesses are not worth a reply: all go on without them. A device
+/// that is gone says so once more when the target computes.
+void Speculator::abandonModel(std::span<Sequence* const> decoding) {
+    model_->abandon();
+    isModelSound_ = false;
+    for (Sequence* sequence : decoding)
+        if (std::ranges::find(asked_, sequence->id) != asked_.end()) sequence->draft.clear();
+    for (Sequence* sequence : decoding) sequence->draftOnDevice = nullptr;
+    asked_.clear();
+}
+
 void Speculator::propose(std::span<Sequence* const> decoding, int mostRows) {
-    collect(decoding);  // of a step that did not come to run
+    try {
+        collect(decoding);  // of a step that did not come to run
+    } catch (const std::exception&) {
+        abandonModel(decoding);
+    }
     const std::vector<DraftChoice> choices = choose(decoding, mostRows);
     for (size_t i = 0; i < decoding.size(); ++i) {
         decoding[i]->draft.clear();
@@ -157,7 +172,11 @@ void Speculator::propose(std::span<Sequence* const> decoding, int mostRows) {
         decoding[i]->draft.assign(tokens.begin(), tokens.begin() + choices[i].length);
     }
     const auto start = clock_();
-    askModel(decoding, choices);
+    try {
+        askModel(decoding, choices);
+    } catch (const std::exception&) {
+        abandonModel(decoding);
+    }
     draftingTime_ = clock_() - start;
 }
 

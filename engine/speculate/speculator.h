@@ -60,16 +60,19 @@ class Speculator {
         std::vector<TokenId> drafted;  ///< by the model
     };
 
+    bool usesModel() const { return model_ != nullptr && isModelSound_; }
     void learn(uint64_t id, Track& track, const Sequence& sequence);
     int mostFor(const Sequence& sequence) const;
     DraftPolicy::Candidate candidate(const Sequence& sequence, const Track& track) const;
     std::vector<DraftChoice> choose(std::span<Sequence* const> decoding, int mostRows);
     void askModel(std::span<Sequence* const> decoding, std::span<const DraftChoice> choices);
+    void abandonModel(std::span<Sequence* const> decoding);
     void splitTime(DraftPolicy::Step& step, std::chrono::nanoseconds time);
 
     DraftPolicy policy_;
     std::unique_ptr<ModelDrafter> model_;
     bool sharesDevice_;
+    bool isModelSound_ = true;  ///< no device has failed under it
     NgramDrafter ngrams_;
     Clock clock_;
     std::map<uint64_t, Track> tracks_;

@@ -325,6 +325,14 @@
         <translation>%1 des Prompts aus dem Cache</translation>
     </message>
     <message>
+        <source>%1 of %2 guesses right</source>
+        <translation>%1 von %2 Vermutungen richtig</translation>
+    </message>
+    <message>
+        <source>%1× by guessing</source>
+        <translation>%1× durch Vorausschreiben</translation>
+    </message>
+    <message>
         <source>The reply failed.</source>
         <translation>Die Antwort ist fehlgeschlagen.</translation>
     </message>
@@ -451,6 +459,18 @@
     <message>
         <source>Show models folder</source>
         <translation>Modellordner zeigen</translation>
+    </message>
+    <message>
+        <source>Guess ahead with</source>
+        <translation>Vorausschreiben mit</translation>
+    </message>
+    <message>
+        <source>A smaller model of the same family writes ahead and this one checks it: the same answer, often sooner. It is only used while it is faster.</source>
+        <translation>Ein kleineres Modell derselben Familie schreibt voraus und dieses prüft es: dieselbe Antwort, oft früher. Es wird nur genutzt, solange es schneller ist.</translation>
+    </message>
+    <message>
+        <source>No second model</source>
+        <translation>Kein zweites Modell</translation>
     </message>
 </context>
 <context>
@@ -756,6 +776,10 @@
     <message>
         <source>KV %1 of %2</source>
         <translation>KV %1 von %2</translation>
+    </message>
+    <message>
+        <source>guesses %1 % right, %2×</source>
+        <translation>Vermutungen %1 % richtig, %2×</translation>
     </message>
     <message>
         <source>Loading the model…</source>

@@ -5,6 +5,7 @@
 
 #include "engine/speculate/pairing.h"
 #include "tests/engine/support/engine_driver.h"
+#include "tests/engine/support/failing_ops.h"
 #include "tests/engine/support/model_runner.h"
 #include "tests/engine/support/tiny_vocabulary.h"
 
@@ -152,6 +153,45 @@ TEST(SpeculationInTheEngine, MayDifferFromRequestToRequest) {
     EXPECT_EQ(none.drafted, 0);
     EXPECT_EQ(with[0].stats.draftedTokens, 0) << "off";
     EXPECT_GT(with[2].stats.draftedTokens, 0) << "draft";
+}
+
+/// A card's operations return before they have run; what drafts cost then comes from whole steps.
+TEST(SpeculationInTheEngine, LearnsCostsOnADeviceThatRunsAhead) {
+    const Pair pair;
+    for (const SpeculationMode mode : {SpeculationMode::Draft, SpeculationMode::Auto}) {
+        Counts none, counts;
+        testing::Fault device;
+        device.runsAhead = true;
+        EngineOptions options = pair.options(mode);
+        options.wrapDevice = [&](std::unique_ptr<kernels::Ops> ops) {
+            return std::make_unique<testing::FailingOps>(std::move(ops), device);
+        };
+        EngineDriver plain(pair.options(SpeculationMode::Off)), drafting(options, clockOfFreeRows());
+        expectEqual(runTogether(drafting, requests(0.8F), counts), runTogether(plain, requests(0.8F), none));
+        EXPECT_GT(counts.accepted, 15);
+        EXPECT_GT(counts.rejected(), 15);
+        if (mode != SpeculationMode::Auto) continue;
+        EXPECT_GT(drafting.engine->stats().speculation.gain, 1.0);
+    }
+}
+
+TEST(SpeculationInTheEngine, GoesOnWithoutDraftsWhenTheDeviceFailsUnderOne) {
+    const Pair pair;
+    testing::Fault device;
+    EngineOptions options = pair.options(SpeculationMode::Draft);
+    options.wrapDevice = [&](std::unique_ptr<kernels::Ops> ops) {
+        return std::make_unique<testing::FailingOps>(std::move(ops), device);
+    };
+    EngineDriver plain(pair.options(SpeculationMode::Off)), drafting(options);
+    const GenerateRequest request = requests(0.8F)[0];
+    const Outcome expected = plain.run(request);
+    const RequestId id = drafting.engine->submit(request);
+    while (drafting.outcomes[id].ids.size() < 9) drafting.step();
+    device.armed = true;
+    EXPECT_EQ(drafting.run(id).ids, expected.ids);
+    EXPECT_FALSE(device.armed) << "it has failed";
+    drafting.engine->checkIntegrity();
+    EXPECT_EQ(drafting.run(request).ids, expected.ids) << "what it left in caches is sound";
 }
 
 TEST(SpeculationInTheEngine, EndsAtEveryLengthAskedForAndAtStopStrings) {

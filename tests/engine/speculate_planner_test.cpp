@@ -3,6 +3,7 @@
 #include <cmath>
 #include <random>
 
+#include "engine/speculate/acceptance.h"
 #include "engine/speculate/draft_planner.h"
 #include "engine/speculate/verification.h"
 
@@ -121,12 +122,29 @@ TEST(DraftPlanner, GivesTheRowsOfABatchToTheLikeliestGuesses) {
     EXPECT_LE(rows, 7);
 }
 
-TEST(DraftPlanner, StaysWithinTheTimeThatTheStepMayTake) {
-    const DraftCandidate candidates[] = {ngram(0.95)};
+TEST(DraftPlanner, RisksNoMoreThanItMay) {
+    DraftCandidate candidates[] = {ngram(0.95)};
     const StepCosts target = costsOf({100.0, 110.0, 120.0, 140.0, 180.0});
-    EXPECT_GT(planDrafts(candidates, target, nullptr, {64})[0].length, 3);
-    EXPECT_EQ(planDrafts(candidates, target, nullptr, {64, 125.0})[0].length, 3);
-    EXPECT_EQ(planDrafts(candidates, target, nullptr, {64, 105.0})[0].length, 0);
+    EXPECT_GT(planDrafts(candidates, target, nullptr, {64})[0].length, 7);
+    EXPECT_EQ(planDrafts(candidates, target, nullptr, {64, 25.0})[0].length, 3) << "all may fall";
+    EXPECT_EQ(planDrafts(candidates, target, nullptr, {64, 5.0})[0].length, 0);
+    candidates[0].ngram.surely.assign(15, 0.5);
+    EXPECT_GT(planDrafts(candidates, target, nullptr, {64, 5.0})[0].length, 7)
+        << "half a token pays for itself";
+}
+
+TEST(Acceptance, IsSureOnlyOfWhatTrialsHaveShown) {
+    Acceptance none, good, before;
+    EXPECT_EQ(none.atLeast(none), 0.0);
+    for (int trial = 0; trial < 8; ++trial) good.add(true);
+    EXPECT_GT(good.atLeast(none), 0.6);
+    EXPECT_LT(good.atLeast(none), 0.85);
+    for (int trial = 0; trial < 100; ++trial) before.add(trial % 10 != 0);
+    EXPECT_GT(none.atLeast(before), 0.5) << "what other replies showed counts a little";
+    EXPECT_LT(none.atLeast(before), 0.8);
+    Acceptance bad;
+    for (int trial = 0; trial < 30; ++trial) bad.add(false);
+    EXPECT_LT(bad.atLeast(before), 0.4);
 }
 
 /// Against every combination of lengths: the plan's rate is the best or next to it.

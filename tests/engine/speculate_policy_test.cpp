@@ -12,6 +12,7 @@ namespace {
 struct World {
     std::array<double, 17> target{}, draft{};  ///< micros by rows
     double ngramFound = 0.0, ngramHolds = 0.0, modelHolds = 0.0;
+    int turns = 1 << 30;       ///< after so many tokens no guess is right any more
     double readMicros = 0.0;   ///< of a prompt's row, for the draft model
     double noise = 0.0;        ///< of a step's time, relative
     double calibration = 1.0;  ///< what was measured for verified rows at load, relative to the truth
@@ -42,8 +43,8 @@ struct Text {
         for (int token = 0; token < tokens; ++token) {
             if (const bool isFound = happens(world.ngramFound); run == 0 && isFound) run = 3;
             matched.push_back(run);
-            ngramRight.push_back(happens(world.ngramHolds));
-            modelRight.push_back(happens(world.modelHolds));
+            ngramRight.push_back(happens(world.ngramHolds) && token < world.turns);
+            modelRight.push_back(happens(world.modelHolds) && token < world.turns);
             run = run > 0 && ngramRight.back() ? std::min(run + 1, 32) : 0;
         }
     }
@@ -170,6 +171,20 @@ TEST(DraftPolicy, NeverMakesAReplySlowerByMoreThanThreePercent) {
                 << world.targetMicros(2) / world.targetMicros(1) << ", n-grams hold " << world.ngramHolds
                 << ", the model " << world.modelHolds << " at " << world.draft[1] / world.targetMicros(1);
         }
+    }
+}
+
+TEST(DraftPolicy, LosesLittleAfterAReplyTurnsFromAQuotationToProse) {
+    std::mt19937 random(29);
+    for (int round = 0; round < 200; ++round) {
+        World world = randomWorld(random);
+        world.noise = 0.0;
+        World turned = world;
+        turned.turns = 128;
+        Simulation all(turned), half(turned);
+        const double before = half.reply(Mode::Auto, 128), both = all.reply(Mode::Auto, 256);
+        ASSERT_LE(both - before, 128.0 * world.targetMicros(1) * 1.2) << "round " << round;
+        ASSERT_LE(both, 256.0 * world.targetMicros(1) / 0.97) << "round " << round;
     }
 }
 

@@ -6,12 +6,12 @@ and text with the run that does not speculate. Fails when any differ, or when a 
 next to nothing over the whole set. Prints a table by kind of prompt (the id up to its last '-').
 
     check_speculation.py alcove-cli MODEL.gguf [--draft DRAFT.gguf] [--prompts F.jsonl] [--each N]
-        [--modes off,ngram,draft,auto] [--temps 0,0.8] [-n 96] [--together N] [-- further options of generate]
+        [--modes off,auto,ngram,draft] [--temps 0,0.8] [-n 96] [--together N] [-- further options of generate]
     check_speculation.py … --ignore-eos -n 256 --temps 0 --repeat 2 --at-least 0.97 --of-best 0.95
 
 The modes of one prompt run one after another, so a machine that is busy for a while is busy for all of them;
-`--repeat` takes the best of several runs. `--at-least` also fails when `auto` is slower than that share of `off` for any
-prompt, `--of-best` when it is slower than that share of the best fixed mode for any kind.
+`--repeat` takes the best of several runs (from the second on a draft model has the prompt in its cache).
+`--least MODE=RATIO` fails when a mode is not so many times as fast as `off` over the whole set, `--at-least` when `auto` is slower than that share of `off` for any prompt, `--of-best` when it is slower than that share of the best fixed mode for any kind.
 
 `--together N` keeps N replies of mixed prompts, temperatures and modes running at a time, the ones of `off` too, in a
 shuffled order: no reply may depend on its company. Speeds then say nothing. `--save F.json` keeps ids of every
@@ -84,7 +84,7 @@ def speed(results):
 
 def compare(args, results):
     """Lines about replies that differ from the one without speculation."""
-    problems = []
+    problems, shares = [], []
     for (name, temperature, mode), runs in results.items():
         plain = results[name, temperature, "off"][0]
         for result in runs:
@@ -95,9 +95,17 @@ def compare(args, results):
                 problems.append(f"{name} at temperature {temperature}: {mode} ended by {result['finish']}")
         if args.at_least and mode == "auto" and plain["new_tokens"] > 16:
             share = speed(runs) / speed(results[name, temperature, "off"])
+            shares.append((share, f"{name} at temperature {temperature:g}"))
             if share < args.at_least:
                 problems.append(f"{name} at temperature {temperature}: auto is {share:.2f} of off")
+    if shares:
+        print("auto against off: " + ", ".join(f"{share:.3f} for {name}" for share, name in sorted(shares)[:3]) + ", …")
     return problems
+
+
+def parse_ratio(text):
+    mode, ratio = text.split("=")
+    return mode, float(ratio)
 
 
 def keep_or_compare(args, results):
@@ -138,6 +146,17 @@ def table(args, results):
             if args.of_best and "auto" in rates and rates["auto"] < args.of_best * fixed:
                 problems.append(f"{kind} at temperature {temperature}: auto is {rates['auto'] / fixed:.2f} of the best "
                                 "fixed mode")
+    def overall(mode):
+        runs = [max(r, key=lambda result: result["decode_tok_s"]) for (_, _, m), r in results.items() if m == mode]
+        return sum(r["new_tokens"] - 1 for r in runs) / sum((r["new_tokens"] - 1) / r["decode_tok_s"] for r in runs
+                                                            if r["decode_tok_s"] > 0)
+
+    if args.together == 1:
+        print("; ".join(f"{mode} {overall(mode):.1f} tok/s, {overall(mode) / overall('off'):.2f} of off"
+                        for mode in args.modes))
+    for mode, ratio in args.least:
+        if overall(mode) < ratio * overall("off"):
+            problems.append(f"{mode} is {overall(mode) / overall('off'):.2f} of off, less than {ratio}")
     for mode in args.modes:
         runs = [result for (_, _, m), r in results.items() if m == mode for result in r]
         drafted = sum(r["drafted_tokens"] for r in runs)
@@ -165,6 +184,7 @@ def main():
     parser.add_argument("-n", type=int, default=96)
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--at-least", type=float, default=0.0)
+    parser.add_argument("--least", type=parse_ratio, action="append", default=[], metavar="MODE=RATIO")
     parser.add_argument("--of-best", type=float, default=0.0)
     parser.add_argument("--ignore-eos", action="store_true")
     parser.add_argument("--together", type=int, default=1)
@@ -173,7 +193,7 @@ def main():
     args = parser.parse_args(own)
     args.further = further
     if args.modes is None:
-        args.modes = ["off", "ngram", "draft", "auto"] if args.draft else ["off", "ngram", "auto"]
+        args.modes = ["off", "auto", "ngram", "draft"] if args.draft else ["off", "auto", "ngram"]
     if "off" not in args.modes:
         parser.error("--modes needs off: the others are compared with it")
     results = run(args, choose(args.prompts, args.each))

@@ -7,9 +7,10 @@
 
 namespace engine::testing {
 
-/// Set `armed`, and the next attention fails once.
+/// Set `armed`, and the next attention fails once. `runsAhead`: the device says so, as cards do.
 struct Fault {
     bool armed = false;
+    bool runsAhead = false;
 };
 
 /// A device that does what another does, and fails when told to.
@@ -71,7 +72,7 @@ class FailingOps final : public kernels::Ops {
     void draw(const float* logits, int vocabulary, std::span<const kernels::SamplingRow> rows) override {
         real_->draw(logits, vocabulary, rows);
     }
-    bool runsAhead() const override { return real_->runsAhead(); }
+    bool runsAhead() const override { return fault_.runsAhead || real_->runsAhead(); }
 
   protected:
     void release(void*, size_t) noexcept override {}  // buffers belong to the real device
