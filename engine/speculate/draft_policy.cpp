@@ -105,12 +105,14 @@ std::vector<DraftChoice> DraftPolicy::choose(std::span<const Candidate> candidat
     for (const Candidate& candidate : candidates)
         if (candidate.most > 0) allowance = std::min(allowance, allowanceOf(candidate, plain));
     std::vector<DraftCandidate> chances;
-    for (const Candidate& candidate : candidates) chances.push_back(chancesOf(candidate, plain, draft));
+    // The replies of a step share its time.
+    const double share = plain / static_cast<double>(candidates.size());
+    for (const Candidate& candidate : candidates) chances.push_back(chancesOf(candidate, share, draft));
     choices = planDrafts(chances, target_, draft, {mostRows, allowance});
     if (draft != nullptr) probe(candidates, *draft, allowance, mostRows, choices);
     for (size_t i = 0; i < candidates.size(); ++i)
         if (choices[i].source == DraftSource::Model && candidates[i].behind > kReadAtOnce)
-            accounts_[candidates[i].id].isReading = true;
+            accounts_[candidates[i].id].reading = candidates[i].behindMicros;
     return choices;
 }
 
@@ -127,7 +129,9 @@ void DraftPolicy::probe(std::span<const Candidate> candidates, const StepCosts& 
         const double cost = kProbeLength * draft.micros(1) + target_.micros(rows + kProbeLength) -
                             target_.micros(rows) + candidate.behindMicros;
         if (!account.isProbing &&
-            (cost > kProbeShare * account.times.plain - account.probed || cost > allowance))
+            (cost > kProbeShare * account.times.plain / static_cast<double>(candidates.size()) -
+                        account.probed ||
+             cost > allowance))
             continue;
         // Not when it could not pay even if it were better than it is known to be.
         DraftCandidate hopeful;
@@ -161,7 +165,7 @@ void DraftPolicy::stepTaken(const Step& step, std::span<const uint64_t> ids) {
         Account& account = accounts_[id];
         account.times.plain += plain;
         account.times.actual += took;
-        if (std::exchange(account.isReading, false)) account.invested += step.draftMicros;
+        account.invested += std::min(step.draftMicros, std::exchange(account.reading, 0.0));
     }
     if (!isKnown) return;
     total_.plain += plain * step.sequences;

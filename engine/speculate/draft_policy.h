@@ -19,7 +19,8 @@ namespace engine {
 /// step may lose, if its guesses stand no more often than they surely do, no more than what the account holds
 /// and kMostLoss of the reply so far and of the next kHorizon tokens. So drafts that nothing is known about
 /// begin short and grow with their success, and a reply that guesses badly costs at most about kMostLoss more
-/// than without speculation.
+/// than without speculation. Replies that run together share what their steps gain: the batch is never
+/// slower, one of its replies may be for a while.
 ///
 /// Knows numbers only, no models; times come from its caller. Engine thread only.
 class DraftPolicy {
@@ -93,7 +94,7 @@ class DraftPolicy {
         double invested = 0.0;   ///< micros that the draft model took for prompts
         double probed = 0.0;     ///< micros spent on probes
         bool isProbing = false;  ///< until its guesses are judged
-        bool isReading = false;  ///< in the step under way
+        double reading = 0.0;    ///< micros for a prompt in the step under way
     };
 
     static size_t matchClass(int matched);
