@@ -31,6 +31,19 @@ class Chat {
         if (options_.system) add("system", *options_.system, {});
     }
 
+    void showStats() const {
+        const engine::EngineStats now = engine_.stats();
+        fmt::print("KV blocks      {} used ({} of them cached), {} free\n", now.kvBlocksUsed,
+                   now.kvBlocksCached, now.kvBlocksTotal - now.kvBlocksUsed);
+        fmt::print("other tiers    {} blocks in host memory, {} on disk\n", now.hostBlocks, now.diskBlocks);
+        fmt::print("prefix cache   {:.1f} % hits, {} of {} prompt tokens not computed\n",
+                   100.0 * now.hitRate(), now.cachedTokens, now.promptTokens);
+        fmt::print("waiting        {:.1f} ms in the queue, {:.0f} ms to the first token\n", now.queueMillis,
+                   now.ttftMillis);
+        fmt::print("between tokens {:.1f} ms (median), {:.1f} ms (99 %)\n", now.itlP50Millis,
+                   now.itlP99Millis);
+    }
+
     void say(const std::string& line) {
         add("user", line, {});
         interrupted = 0;
@@ -78,7 +91,8 @@ void runChat(const ChatOptions& options) {
     const bool terminal = isatty(STDIN_FILENO) != 0;
     if (terminal)
         fmt::print(
-            "{} on {}\nEnter sends, Ctrl+C stops an answer, /reset starts over, /exit or Ctrl+D ends.\n",
+            "{} on {}\nEnter sends, Ctrl+C stops an answer, /reset starts over, /stats shows the engine, "
+            "/exit or Ctrl+D ends.\n",
             engine->model().name, engine->stats().device);
     Chat chat(*engine, options.prompt);
     const auto prompt = [terminal] {
@@ -90,8 +104,10 @@ void runChat(const ChatOptions& options) {
         if (line == "/exit" || line == "/quit") return;
         if (line == "/reset") {
             chat.reset();
+        } else if (line == "/stats") {
+            chat.showStats();
         } else if (line.starts_with('/')) {
-            fmt::print("/reset starts over, /exit ends; anything else is sent\n");
+            fmt::print("/reset starts over, /stats shows the engine, /exit ends; anything else is sent\n");
         } else if (line.find_first_not_of(" \t\r") != std::string::npos) {
             chat.say(line);
         }

@@ -143,7 +143,14 @@ nlohmann::ordered_json statsJson(const engine::RequestStats& stats, engine::Fini
             {"device", engineStats.device},
             {"peak_device_bytes", engineStats.peakDeviceBytes},
             {"kv_blocks_used", stats.kvBlocks},
-            {"kv_blocks_total", engineStats.kvBlocksTotal}};
+            {"kv_blocks_total", engineStats.kvBlocksTotal},
+            {"kv_blocks_cached", engineStats.kvBlocksCached},
+            {"host_blocks", engineStats.hostBlocks},
+            {"disk_blocks", engineStats.diskBlocks},
+            {"tokens_saved", engineStats.cachedTokens},
+            {"hit_rate", engineStats.hitRate()},
+            {"itl_p50_ms", engineStats.itlP50Millis},
+            {"itl_p99_ms", engineStats.itlP99Millis}};
 }
 
 engine::Result<Completion> runRequest(engine::Engine& engine, engine::GenerateRequest request,

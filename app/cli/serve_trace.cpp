@@ -125,6 +125,7 @@ class Replay {
             sampleBlocks();
         }
         engine_.stop();
+        sampleBlocks();
         printSummary();
     }
 
@@ -209,6 +210,7 @@ class Replay {
         prefillTokens_ += stats.prefillTokens;
         newTokens_ += stats.newTokens;
         firstTokens_.push_back(ttft);
+        queues_.push_back(stats.queueMillis);
         gaps_.insert(gaps_.end(), gaps.begin(), gaps.end());
 
         conversation.messages.push_back({{"role", "assistant"}, {"content", turn.text}});
@@ -222,6 +224,7 @@ class Replay {
     void sampleBlocks() {
         const engine::EngineStats stats = engine_.stats();
         peakBlocks_ = std::max(peakBlocks_, stats.kvBlocksUsed);
+        last_ = stats;
         if (stats.kvBlocksUsed > 0) waste_.push_back(stats.kvWaste);
     }
 
@@ -238,7 +241,17 @@ class Replay {
                            {"itl_p99_ms", percentile(gaps_, 0.99)},
                            {"tok_s", seconds > 0.0 ? static_cast<double>(newTokens_) / seconds : 0.0},
                            {"peak_blocks", peakBlocks_},
-                           {"waste", mean(waste_)}};
+                           {"waste", mean(waste_)},
+                           {"tokens_saved", cachedTokens_},
+                           {"queue_mean_ms", mean(queues_)},
+                           {"itl_p50_ms", percentile(gaps_, 0.5)},
+                           {"kv_blocks_cached", last_.kvBlocksCached},
+                           {"host_blocks", last_.hostBlocks},
+                           {"disk_blocks", last_.diskBlocks},
+                           {"restored_blocks", last_.restoredBlocks},
+                           {"evicted_blocks", last_.evictedBlocks},
+                           {"preemptions", last_.preemptions},
+                           {"cache_share", last_.cacheShare}};
         fmt::print("{}\n", Json{{"summary", summary}}.dump());
     }
 
@@ -252,7 +265,8 @@ class Replay {
     bool woken_ = false;
     int turns_ = 0, peakBlocks_ = 0;
     int64_t promptTokens_ = 0, cachedTokens_ = 0, prefillTokens_ = 0, newTokens_ = 0;
-    std::vector<double> firstTokens_, gaps_, waste_;
+    std::vector<double> firstTokens_, gaps_, queues_, waste_;
+    engine::EngineStats last_;
 };
 
 void runTrace(const TraceOptions& options) {

@@ -50,6 +50,8 @@ class BlockTier {
                                              double worthMicros) = 0;
     /// Forgets the block and erases its bytes.
     virtual void erase(const BlockKey& key) = 0;
+    /// Erases everything, other namespaces' blocks too.
+    virtual void clear() = 0;
 
     struct Child {
         BlockKey key;

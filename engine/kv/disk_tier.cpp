@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <system_error>
 #include <utility>
 
@@ -11,6 +12,25 @@
 namespace engine {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+/// The namespace whose folder this is: 16 hexadecimal digits.
+std::optional<uint64_t> spaceOf(const fs::path& folder) {
+    const std::string name = folder.filename().string();
+    uint64_t space = 0;
+    const auto [end, problem] = std::from_chars(name.data(), name.data() + name.size(), space, 16);
+    if (name.size() != 16 || problem != std::errc() || end != name.data() + name.size()) return std::nullopt;
+    return space;
+}
+
+/// A block, or one that was being written when the program ended.
+bool isBlockName(const fs::path& file) {
+    const std::string extension = file.extension().string();
+    return extension == ".kv" || extension == ".new";
+}
+
+}  // namespace
 
 DiskTier::DiskTier(fs::path folder, uint64_t space, size_t capacityBytes)
     : root_(std::move(folder)),
@@ -134,6 +154,39 @@ std::optional<BlockContent> DiskTier::get(const BlockKey& key) {
 
 void DiskTier::erase(const BlockKey& key) {
     if (const auto found = entries_.find(key); found != entries_.end()) remove(found->second);
+}
+
+void DiskTier::clear() {
+    while (!order_.empty()) remove(order_.begin());
+    eraseAll(root_);
+    otherBytes_ = 0;
+    std::error_code ignored;
+    fs::create_directories(folder_, ignored);
+    fs::permissions(folder_, fs::perms::owner_all, ignored);
+}
+
+void DiskTier::eraseAll(const fs::path& folder) {
+    std::error_code problem;
+    std::vector<fs::path> folders;
+    for (const fs::directory_entry& space : fs::directory_iterator(folder, problem))
+        if (spaceOf(space.path()) && !space.is_symlink(problem)) folders.push_back(space.path());
+    for (const fs::path& space : folders) {
+        std::vector<fs::path> files;
+        for (const fs::directory_entry& file : fs::directory_iterator(space, problem))
+            if (isBlockName(file.path())) files.push_back(file.path());
+        for (const fs::path& file : files) fs::remove(file, problem);
+        fs::remove(space, problem);  // stays while something else is in it
+    }
+}
+
+std::vector<uint64_t> DiskTier::otherSpaces() const {
+    std::vector<uint64_t> spaces;
+    std::error_code problem;
+    for (const fs::directory_entry& folder : fs::directory_iterator(root_, problem))
+        if (const auto space = spaceOf(folder.path());
+            space && *space != space_ && !folder.is_symlink(problem))
+            spaces.push_back(*space);
+    return spaces;
 }
 
 void DiskTier::children(const BlockKey& parent, std::vector<BlockTier::Child>& out) const {

@@ -25,6 +25,14 @@ class DiskTier {
     /// Reads a block; nothing (and the file is gone) when it is not what it was.
     std::optional<BlockContent> get(const BlockKey& key);
     void erase(const BlockKey& key);
+    /// Removes the blocks of all namespaces.
+    void clear();
+    /// Removes all blocks below `folder`, and the folders that only held blocks.
+    static void eraseAll(const std::filesystem::path& folder);
+    /// The namespaces that have a folder beside this one's.
+    std::vector<uint64_t> otherSpaces() const;
+    const std::filesystem::path& root() const { return root_; }
+    size_t capacityBytes() const { return capacity_; }
     void children(const BlockKey& parent, std::vector<BlockTier::Child>& out) const;
 
     size_t bytes() const { return bytes_; }  ///< of this namespace

@@ -53,6 +53,13 @@ void HostTier::erase(const BlockKey& key) {
     if (const auto found = entries_.find(key); found != entries_.end()) take(found->second);
 }
 
+void HostTier::clear() {
+    byParent_.clear();
+    entries_.clear();
+    order_.clear();
+    bytes_ = 0;
+}
+
 void HostTier::children(const BlockKey& parent, std::vector<BlockTier::Child>& out) const {
     const auto range = byParent_.equal_range(parent);
     for (auto item = range.first; item != range.second; ++item)

@@ -21,6 +21,7 @@ class HostTier {
     /// A kept block; counts as a use.
     const BlockContent& get(const BlockKey& key);
     void erase(const BlockKey& key);
+    void clear();
     void children(const BlockKey& parent, std::vector<BlockTier::Child>& out) const;
     /// Takes out the least recently used block. Precondition: there is one.
     BlockContent takeOldest();

@@ -197,10 +197,24 @@ RadixCache::Match RadixCache::match(uint64_t space, std::span<const TokenId> tok
         }
         match.tables.emplace_back(pools_[g], std::move(held));
     }
-    const auto rest = limit.subspan(static_cast<size_t>(match.tokens));
-    if (const auto [child, common] = closestChild(*path.end, rest); common > 0)
-        copyRows(match, *child, common);
+    const auto [child, common] = closestChild(*path.end, limit.subspan(static_cast<size_t>(match.tokens)));
+    if (common > 0 && !takeOver(match, *child, common)) copyRows(match, *child, common);
     return match;
+}
+
+/// Extends a match by a partly filled block that nobody else uses: what is appended to it, the tree gets
+/// back.
+bool RadixCache::takeOver(Match& match, Node& from, int tokens) {
+    const bool isOwn = !from.isWhole() && tokens == from.count && from.protectors == 0;
+    for (size_t g = 0; g < pools_.size(); ++g)
+        if (!isOwn || from.blocks[g] < 0) return false;
+    for (size_t g = 0; g < pools_.size(); ++g) {
+        pools_[g].retain(from.blocks[g]);
+        match.tables[g].append(from.blocks[g]);
+    }
+    match.tokens += tokens;
+    remove(from);
+    return true;
 }
 
 /// Extends a match by the first `tokens` rows of a block: a copy, because the sequence writes after them.

@@ -65,7 +65,8 @@ class RadixCache {
         std::vector<BlockTable> tables;  ///< one for each group
         PrefixLock lock;                 ///< on the whole blocks of the prefix
     };
-    /// The longest usable prefix of `tokens`, never all of them: the last token's logits are needed.
+    /// The longest usable prefix of `tokens`, never all of them: the last token's logits are needed. A partly
+    /// filled last block that nobody else uses leaves the tree and is the sequence's: extend gives it back.
     /// `recomputeMicros` is what computing one token anew costs, to weigh a tier against.
     Match match(uint64_t space, std::span<const TokenId> tokens, double recomputeMicros = 1e9);
 
@@ -89,6 +90,8 @@ class RadixCache {
 
     /// Erases what only this conversation uses, here and in the tier.
     void forget(uint64_t space, std::span<const TokenId> tokens);
+    /// Erases everything that no sequence holds, here and in the tier.
+    void clear();
     /// Puts up to `blocks` blocks that the tier lacks into it, the longest unused last; false when it had
     /// all.
     bool saveSome(int blocks);
@@ -114,6 +117,7 @@ class RadixCache {
     void restore(Path& path, std::span<const TokenId> tokens, double recomputeMicros, Match& match);
     int usableBlocks(const Path& path) const;
     bool hasWindow(const Path& path, int blocks, int tokens) const;
+    bool takeOver(Match& match, Node& from, int tokens);
     void copyRows(Match& match, Node& from, int tokens);
     void touch(Node& node);
     void unlink(Node& node);

@@ -34,10 +34,14 @@ void RadixCache::supersede(Node& parent, const Node& by) {
         Node& child = *parent.children[i];
         if (&child != &by && !child.isWhole() && child.protectors == 0 && child.count <= by.count &&
             child.commonWith(by.tokens()) == child.count) {
-            if (tier_ != nullptr) tier_->erase(child.key);
             remove(child);
         }
     }
+    if (tier_ == nullptr) return;
+    for (const BlockTier::Child& child : tier_->children(parent.key))
+        if (static_cast<int>(child.tokens.size()) < std::min(by.count + 1, kBlockTokens) &&
+            child.commonWith(by.tokens()) == static_cast<int>(child.tokens.size()) && !(child.key == by.key))
+            tier_->erase(child.key);
 }
 
 void RadixCache::extend(PrefixLock& lock, std::span<const TokenId> tokens, std::span<BlockTable> tables,
@@ -141,6 +145,21 @@ int RadixCache::evictable(size_t group) const {
         if (node->blocks[group] >= 0 && pools_[group].references(node->blocks[group]) == 1) ++count;
     }
     return count;
+}
+
+void RadixCache::clear() {
+    while (evictable_ > 0) remove(*lru_->newer);
+    if (tier_ == nullptr) return;
+    tier_->clear();
+    // What is left is held by sequences: its copies are gone from the tier.
+    std::vector<Node*> stack;
+    for (const auto& [space, node] : roots_) stack.push_back(node.get());
+    while (!stack.empty()) {
+        Node* node = stack.back();
+        stack.pop_back();
+        node->isSaved = false;
+        for (const auto& child : node->children) stack.push_back(child.get());
+    }
 }
 
 bool RadixCache::saveSome(int blocks) {

@@ -80,6 +80,11 @@ void TierStack::erase(const BlockKey& key) {
     if (disk_ != nullptr) disk_->erase(key);
 }
 
+void TierStack::clear() {
+    if (host_ != nullptr) host_->clear();
+    if (disk_ != nullptr) disk_->clear();
+}
+
 std::vector<BlockTier::Child> TierStack::children(const BlockKey& parent) const {
     std::vector<Child> all;
     if (host_ != nullptr) host_->children(parent, all);

@@ -22,6 +22,7 @@ class TierStack final : public BlockTier {
     std::optional<BlockContent> find(const BlockKey& parent, std::span<const TokenId> tokens,
                                      double worthMicros) override;
     void erase(const BlockKey& key) override;
+    void clear() override;
     std::vector<Child> children(const BlockKey& parent) const override;
 
     const HostTier* host() const { return host_.get(); }

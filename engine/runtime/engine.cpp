@@ -1,5 +1,6 @@
 #include "engine/runtime/engine.h"
 
+#include "engine/kv/disk_tier.h"
 #include "engine/runtime/local_engine.h"
 
 namespace engine {
@@ -21,6 +22,10 @@ const char* toString(FinishReason reason) {
 Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options, const LoadProgress& progress,
                                              Clock clock) {
     return LocalEngine::load(options, progress, std::move(clock));
+}
+
+void eraseDiskCache(const std::filesystem::path& folder) {
+    DiskTier::eraseAll(folder);
 }
 
 }  // namespace engine

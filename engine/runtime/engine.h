@@ -148,6 +148,7 @@ struct EngineStats {
     int running = 0, waiting = 0;
     int kvBlocksUsed = 0, kvBlocksTotal = 0;
     size_t kvBytesUsed = 0, kvBytesTotal = 0;
+    double cacheShare = 0;   ///< of the time of all steps, what the prefix cache and its tiers took
     double kvWaste = 0;      ///< share of the rows in used blocks that hold no token, 0 to 1
     int kvBlocksCached = 0;  ///< of those used, kept by the prefix cache and free for the taking
     int hostBlocks = 0, diskBlocks = 0;
@@ -175,6 +176,9 @@ struct LoadedModel {
     uint64_t vocabularyHash = 0;
 };
 
+/// Erases the blocks of all models below the folder of a disk cache that no engine has open.
+void eraseDiskCache(const std::filesystem::path& folder);
+
 class Engine {
   public:
     using Clock = std::function<std::chrono::nanoseconds()>;
@@ -190,9 +194,14 @@ class Engine {
     /// The request ends within one step with Finished{Cancelled}; unknown or ended ids are ignored.
     virtual void cancel(RequestId id) = 0;
     /// Erases the KV of a conversation that is gone from every place where it is kept, as far as no other
-    /// conversation shares it: `conversation` has its messages and generated ids. Each branch of a
-    /// conversation is one of its own.
+    /// conversation shares it: `conversation` has its messages and generated ids. If it ends with a reply,
+    /// that is the sequence which wrote it. Each branch of a conversation is one of its own. What engines
+    /// with the same vocabulary (another device or KV type) left on disk goes too. A template that asks for
+    /// the date renders the same messages differently another day: with one, everything is forgotten. One
+    /// conversation is forgotten a step.
     virtual void forget(GenerateRequest conversation) = 0;
+    /// Erases all KV but that of running requests, from every place, also what other models left on disk.
+    virtual void forgetEverything() = 0;
     /// Everything since the last call, in order.
     virtual std::vector<EngineEvent> takeEvents() = 0;
     virtual EngineStats stats() const = 0;

@@ -37,6 +37,7 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
         auto parsed = ChatTemplate::parse(std::string(*source));
         if (!parsed)
             return fail(parsed.error().code, "{}: {}", options.model.string(), parsed.error().message);
+        promptsDependOnDate_ = source->find("strftime_now") != std::string_view::npos;
         chatTemplate = std::make_shared<const ChatTemplate>(std::move(*parsed));
     }
     prompts_ = std::make_unique<PromptBuilder>(tokenizer_, chatTemplate);
@@ -54,8 +55,6 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     const KvLayout layout = KvLayout::of(config_, kvType);
     limits_.maxLogitRows = options.maxLogitRows;
     const kernels::DeviceInfo device = ops_->info();
-    // A GPU unpacks each weight once a chunk, so its chunks are longer.
-    limits_.maxRows = options.maxRows > 0 ? options.maxRows : device.kind == "cuda" ? 2048 : 512;
     // A GPU unpacks each weight once a chunk, so its chunks are longer.
     limits_.maxRows = options.maxRows > 0 ? options.maxRows : device.kind == "cuda" ? 2048 : 512;
     deviceName_ = fmt::format("{}: {}", device.kind, device.name);

@@ -18,6 +18,10 @@ double perSecond(int count, std::chrono::nanoseconds time) {
 
 bool LocalEngine::step() {
     bool worked = takeCommands();
+    if (!toForget_.empty()) {
+        forgetNext();
+        worked = true;
+    }
     speculator_->propose(scheduler_->decoding(), std::min(limits_.maxRows, limits_.maxLogitRows));
     Scheduler::Plan plan = scheduler_->schedule(clock_());
     for (const auto& sequence : plan.impossible)
@@ -75,6 +79,7 @@ void LocalEngine::runPlan(const Scheduler::Plan& plan) {
                                      problem.what())});
     }
     const auto now = clock_();
+    stepTime_ += now - before;
     noteStep(plan, drawn, now - before);
     scheduler_->completed(plan, now - before);
     size_t next = 0;

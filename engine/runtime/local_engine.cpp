@@ -71,6 +71,10 @@ void LocalEngine::stop() {
     thread_.join();
 }
 
+void LocalEngine::forgetEverything() {
+    push(Verb::ForgetEverything, 0, {});
+}
+
 bool LocalEngine::takeCommands() {
     std::vector<Command> commands;
     {
@@ -86,12 +90,45 @@ bool LocalEngine::takeCommands() {
                 if (replies_.contains(command.id)) finish(command.id, FinishReason::Cancelled);
                 break;
             case Verb::Forget:
-                if (const auto ids = prompts_->build(command.request); ids && cache_ != nullptr)
-                    cache_->forget(space_, *ids);
+                if (cache_ != nullptr) toForget_.push_back(std::move(command.request));
+                break;
+            case Verb::ForgetEverything:
+                toForget_.clear();
+                if (cache_ != nullptr) cache_->clear();
                 break;
         }
     }
     return !commands.empty();
+}
+
+void LocalEngine::forgetNext() {
+    GenerateRequest conversation = std::move(toForget_.front());
+    toForget_.pop_front();
+    if (promptsDependOnDate_) {
+        toForget_.clear();
+        return cache_->clear();
+    }
+    // A reply's own sequence is its prompt and what was generated, whatever of that became text.
+    std::vector<TokenId> generated;
+    auto& messages = conversation.messages;
+    auto& own = conversation.generatedIds;
+    if (!messages.empty() && messages.back().value("role", "") == "assistant" &&
+        own.size() == messages.size() && !own.back().empty()) {
+        generated = std::move(own.back());
+        own.pop_back();
+        messages.erase(messages.size() - 1);
+    }
+    auto ids = prompts_->build(conversation);
+    if (!ids) return;
+    ids->insert(ids->end(), generated.begin(), generated.end());
+    cache_->forget(space_, *ids);
+    if (tiers_ == nullptr || tiers_->disk() == nullptr) return;
+    // Block names are chains of token ids, so those of another device or KV type can be told as well.
+    const DiskTier& disk = *tiers_->disk();
+    for (const uint64_t space : disk.otherSpaces()) {
+        TierStack others(nullptr, std::make_unique<DiskTier>(disk.root(), space, disk.capacityBytes()));
+        RadixCache(*ops_, {}, &others).forget(space, *ids);
+    }
 }
 
 void LocalEngine::admit(Command& command) {
@@ -177,6 +214,9 @@ void LocalEngine::publishStats() {
         stats.kvBytesTotal += pool.layout().bytesPerBlock() * static_cast<size_t>(pool.totalBlocks());
     }
     stats.kvWaste = waste();
+    const auto cacheTime = std::chrono::duration<double>(scheduler_->cacheTime()),
+               stepTime = std::chrono::duration<double>(stepTime_);
+    if (stepTime.count() > 0.0) stats.cacheShare = cacheTime / (stepTime + cacheTime);
     stats.peakDeviceBytes = plannedBytes_;
     if (cache_ != nullptr) {
         for (size_t g = 0; g < pools_.size(); ++g)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -27,6 +28,7 @@ class LocalEngine final : public Engine {
     RequestId submit(GenerateRequest request) override;
     void cancel(RequestId id) override;
     void forget(GenerateRequest conversation) override;
+    void forgetEverything() override;
     std::vector<EngineEvent> takeEvents() override;
     EngineStats stats() const override;
     const LoadedModel& model() const override { return model_; }
@@ -41,7 +43,7 @@ class LocalEngine final : public Engine {
     void checkIntegrity() const override;
 
   private:
-    enum class Verb : uint8_t { Submit, Cancel, Forget };
+    enum class Verb : uint8_t { Submit, Cancel, Forget, ForgetEverything };
     struct Command {
         Verb verb;
         RequestId id;
@@ -60,6 +62,7 @@ class LocalEngine final : public Engine {
 
     RequestId push(Verb verb, RequestId id, GenerateRequest request);
     bool takeCommands();
+    void forgetNext();
     void admit(Command& command);
     Result<std::vector<TokenId>> fittingPrompt(RequestId id, GenerateRequest& request);
     void begin(const Sequence& sequence);
@@ -93,6 +96,7 @@ class LocalEngine final : public Engine {
     size_t plannedBytes_ = 0;
     std::string deviceName_;
     uint64_t space_ = 0;  ///< this model's namespace in the prefix cache
+    bool promptsDependOnDate_ = false;
 
     // The engine thread's (the caller's where none was started). Order matters: blocks go before pools.
     std::unique_ptr<Transformer> transformer_;
@@ -102,6 +106,8 @@ class LocalEngine final : public Engine {
     std::unique_ptr<Scheduler> scheduler_;
     std::unique_ptr<Speculator> speculator_;
     std::map<RequestId, Reply> replies_;
+    std::deque<GenerateRequest> toForget_;
+    std::chrono::nanoseconds stepTime_{};  ///< of all steps with rows
     int64_t promptTokens_ = 0, cachedTokens_ = 0;
     LatencyLog queue_{128}, firstTokens_{128}, gaps_{1024};
     std::chrono::nanoseconds rateStart_{};

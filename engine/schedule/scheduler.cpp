@@ -3,13 +3,33 @@
 #include <algorithm>
 
 namespace engine {
+namespace {
+
+/// Adds the time of its life to a total.
+class Stopwatch {
+  public:
+    explicit Stopwatch(std::chrono::nanoseconds& total)
+        : total_(total), start_(std::chrono::steady_clock::now()) {}
+    Stopwatch(const Stopwatch&) = delete;
+    Stopwatch& operator=(const Stopwatch&) = delete;
+    ~Stopwatch() { total_ += std::chrono::steady_clock::now() - start_; }
+
+  private:
+    std::chrono::nanoseconds& total_;
+    std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace
 
 Scheduler::Scheduler(std::span<KvBlockPool> pools, RadixCache* cache, SchedulerLimits limits,
                      std::unique_ptr<SchedulingPolicy> policy)
     : pools_(pools), cache_(cache), limits_(limits), policy_(std::move(policy)) {}
 
 void Scheduler::add(std::unique_ptr<Sequence> sequence) {
-    if (cache_ != nullptr) sequence->cachedTokens = cache_->peek(sequence->space, sequence->tokens).tokens;
+    if (cache_ != nullptr) {
+        const Stopwatch watch(cacheTime_);
+        sequence->cachedTokens = cache_->peek(sequence->space, sequence->tokens).tokens;
+    }
     waiting_.push_back(std::move(sequence));
 }
 
@@ -33,6 +53,7 @@ bool Scheduler::fits(const Sequence& sequence) const {
         const int needed = blocksFor(pool, tokens);
         if (needed <= pool.freeBlocks()) continue;
         if (cache_ == nullptr) return false;
+        const Stopwatch watch(cacheTime_);
         if (shared < 0) shared = cache_->peek(sequence.space, sequence.tokens).protectedBlocks;
         const int saved = pool.layout().window > 0 ? 0 : shared;
         if (needed - saved > pool.freeBlocks() + cache_->evictable(g)) return false;
@@ -71,6 +92,7 @@ void Scheduler::start(Sequence& sequence) {
         for (KvBlockPool& pool : pools_) sequence.tables.emplace_back(pool);
         return;
     }
+    const Stopwatch watch(cacheTime_);
     RadixCache::Match match = cache_->match(sequence.space, sequence.tokens, tokenMicros());
     sequence.tables = std::move(match.tables);
     sequence.lock = std::move(match.lock);
@@ -81,7 +103,11 @@ void Scheduler::start(Sequence& sequence) {
 bool Scheduler::reserve(Sequence& sequence, int tokens) {
     for (size_t g = 0; g < pools_.size(); ++g) {
         BlockTable& table = sequence.tables[g];
-        if (cache_ != nullptr) cache_->makeRoom(g, table.blocksNeeded(tokens, sequence.computed));
+        if (const int needed = table.blocksNeeded(tokens, sequence.computed);
+            cache_ != nullptr && needed > pools_[g].freeBlocks()) {
+            const Stopwatch watch(cacheTime_);
+            cache_->makeRoom(g, needed);
+        }
         if (!table.reserve(tokens, sequence.computed)) return false;
     }
     int blocks = 0;
@@ -93,6 +119,7 @@ bool Scheduler::reserve(Sequence& sequence, int tokens) {
 /// Hands the blocks of what is computed to the prefix cache.
 void Scheduler::keepBlocks(Sequence& sequence, bool withTail) {
     if (cache_ == nullptr || sequence.tables.empty()) return;
+    const Stopwatch watch(cacheTime_);
     cache_->extend(sequence.lock, std::span(sequence.tokens).first(static_cast<size_t>(sequence.computed)),
                    sequence.tables, withTail);
 }

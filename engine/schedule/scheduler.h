@@ -68,6 +68,8 @@ class Scheduler {
     int waiting() const { return static_cast<int>(waiting_.size()); }
     const CostModel& costs() const { return costs_; }
     int64_t preemptions() const { return preemptions_; }
+    /// Spent in the prefix cache and its tiers so far.
+    std::chrono::nanoseconds cacheTime() const { return cacheTime_; }
     /// Rows in blocks that no other sequence and no cache has (of the first group).
     int64_t privateRows() const;
 
@@ -99,6 +101,7 @@ class Scheduler {
     Sequences running_;  ///< oldest first
     Sequences waiting_;
     int64_t preemptions_ = 0;
+    mutable std::chrono::nanoseconds cacheTime_{};
 };
 
 }  // namespace engine

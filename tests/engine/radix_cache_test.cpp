@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 #include <unordered_set>
@@ -39,8 +40,11 @@ TEST(RadixCache, BranchesShareTheirCommonPrefixAndCopyTheBlockWhereTheyPart) {
     EXPECT_EQ(second.matched, 20);
     ASSERT_TRUE(driver.compute(second, 50));
     driver.end(std::move(second));
-    EXPECT_EQ(driver.begin(1, joined(count(0, 20), count(100, 31))).matched, 50);
-    EXPECT_EQ(driver.begin(1, joined(count(0, 20), count(200, 31))).matched, 50);
+    for (const int own : {100, 200}) {
+        auto again = driver.begin(1, joined(count(0, 20), count(own, 31)));
+        EXPECT_EQ(again.matched, 50);
+        driver.end(std::move(again));
+    }
     EXPECT_EQ(driver.small.pools[0].usedBlocks(), 1 + 3 + 3) << "one block is shared";
 }
 
@@ -94,6 +98,47 @@ TEST(RadixCache, ALongerTailTakesThePlaceOfAShorterOne) {
     EXPECT_EQ(driver.small.pools[0].usedBlocks(), 2);
 }
 
+TEST(RadixCache, AContinuationTakesOverATailThatNobodyElseUses) {
+    CacheDriver driver;
+    auto first = driver.begin(1, count(0, 20));
+    ASSERT_TRUE(driver.compute(first, 20));
+    driver.end(std::move(first));
+    auto next = driver.begin(1, count(0, 40));
+    EXPECT_EQ(next.matched, 20);
+    EXPECT_EQ(driver.small.pools[0].usedBlocks(), 2) << "nothing was copied";
+    EXPECT_EQ(driver.cache.stats().nodes, 1) << "the tail is the sequence's until it gives it back";
+    driver.cache.checkIntegrity();
+    driver.end(std::move(next));
+    EXPECT_EQ(driver.begin(1, count(0, 25)).matched, 20);
+    driver.cache.checkIntegrity();
+}
+
+TEST(RadixCache, ABranchInsideATailLeavesItWhereItIs) {
+    CacheDriver driver;
+    auto first = driver.begin(1, count(0, 26));
+    ASSERT_TRUE(driver.compute(first, 26));
+    driver.end(std::move(first));
+    auto branch = driver.begin(1, joined(count(0, 20), count(500, 8)));
+    EXPECT_EQ(branch.matched, 20);
+    EXPECT_EQ(driver.begin(1, count(0, 27)).matched, 26);
+    driver.cache.checkIntegrity();
+}
+
+TEST(RadixCache, ClearingLeavesOnlyWhatSequencesHold) {
+    CacheDriver driver;
+    for (const uint64_t space : {1U, 2U}) {
+        auto live = driver.begin(space, count(0, 40));
+        ASSERT_TRUE(driver.compute(live, 40));
+        driver.end(std::move(live));
+    }
+    auto running = driver.begin(1, count(0, 60));
+    driver.cache.clear();
+    EXPECT_EQ(driver.begin(2, count(0, 60)).matched, 0);
+    ASSERT_TRUE(driver.compute(running, 60));
+    driver.expectRows(running);
+    driver.cache.checkIntegrity();
+}
+
 TEST(RadixCache, AMatchEndsWhereAWindowGroupStillHoldsWhatTheNextTokenNeeds) {
     CacheDriver driver({0, 32}, 64);
     auto first = driver.begin(1, count(0, 160));
@@ -135,6 +180,7 @@ TEST(RadixCache, ForgettingErasesWhatOnlyThatConversationUsed) {
 /// is never longer than what was computed, its rows are its own, and no block is lost or held twice.
 void runRandomly(std::vector<int> windows, int operations, unsigned seed, BlockTier* tier = nullptr) {
     constexpr int kBlocks = 96;
+    const bool hasWindows = std::ranges::any_of(windows, [](int window) { return window > 0; });
     CacheDriver driver(std::move(windows), kBlocks, tier);
     std::mt19937 random(seed);
     std::vector<CacheDriver::Live> live;
@@ -182,7 +228,24 @@ void runRandomly(std::vector<int> windows, int operations, unsigned seed, BlockT
                 if (live.empty()) break;
                 const size_t at = random() % live.size();
                 texts.emplace_back(live[at].space, live[at].tokens);
-                if (random() % 4 != 0) driver.end(std::move(live[at]));
+                if (random() % 4 != 0) {
+                    const auto space = live[at].space;
+                    auto tokens = live[at].tokens;
+                    tokens.resize(static_cast<size_t>(live[at].computed));
+                    driver.end(std::move(live[at]));
+                    live.erase(live.begin() + static_cast<std::ptrdiff_t>(at));
+                    if (texts.size() > 40) texts.erase(texts.begin());
+                    if (hasWindows || tokens.empty()) break;
+                    // All of it is found, unless the tail would have to be copied and nothing is free.
+                    const bool hasRoom =
+                        driver.small.pools[0].freeBlocks() > 0 || driver.cache.evictable(0) > 0;
+                    const int all = static_cast<int>(tokens.size());
+                    tokens.push_back(9);
+                    auto again = driver.begin(space, std::move(tokens));
+                    ASSERT_GE(again.matched, hasRoom ? all : all / 16 * 16) << "what was computed is lost";
+                    driver.end(std::move(again));
+                    break;
+                }
                 if (texts.size() > 40) texts.erase(texts.begin());
                 live.erase(live.begin() + static_cast<std::ptrdiff_t>(at));
                 break;

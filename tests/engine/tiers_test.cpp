@@ -164,6 +164,35 @@ TEST_F(Tiers, ForgettingErasesAConversationsBlocksFromEveryTier) {
     EXPECT_TRUE(files().empty());
 }
 
+TEST_F(Tiers, AGrownTailTakesThePlaceOfItsShorterSelfInTheTiersToo) {
+    TierStack tiers(std::make_unique<HostTier>(1 << 20), disk());
+    CacheDriver driver({0}, 8, &tiers);
+    for (const int length : {20, 25, 31, 40}) {
+        auto live = driver.begin(1, count(0, length));
+        ASSERT_TRUE(driver.compute(live, length));
+        driver.end(std::move(live));
+        while (driver.cache.saveSome(100)) continue;
+        ASSERT_TRUE(driver.cache.makeRoom(0, 8)) << "everything is evicted";
+    }
+    EXPECT_EQ(tiers.host()->blocks(), 3) << "two whole blocks and one tail";
+    EXPECT_EQ(files().size(), 3U);
+    EXPECT_EQ(driver.begin(1, count(0, 41)).matched, 40);
+}
+
+TEST_F(Tiers, ClearingErasesEveryNamespaceButNothingThatIsNoBlock) {
+    disk(1 << 20, 8)->put(content(1));
+    const auto tier = disk();
+    tier->put(content(2));
+    std::ofstream(root / "cache" / "notes.txt") << "not ours";
+    tier->clear();
+    EXPECT_EQ(tier->blocks(), 0);
+    EXPECT_EQ(tier->bytes(), 0U);
+    ASSERT_EQ(files().size(), 1U);
+    EXPECT_EQ(files()[0].filename(), "notes.txt");
+    tier->put(content(3));
+    EXPECT_TRUE(disk()->get(content(3).key())) << "and it goes on";
+}
+
 TEST_F(Tiers, ABlocksUnusedRowsAreWrittenAsZeros) {
     CacheDriver driver({0}, 4);
     const auto block = *driver.small.pools[0].allocate();
@@ -173,6 +202,74 @@ TEST_F(Tiers, ABlocksUnusedRowsAreWrittenAsZeros) {
     for (size_t i = 3 * 8; i < 16 * 8; ++i) ASSERT_EQ(read.bytes[i], std::byte{0}) << "byte " << i;
     EXPECT_EQ(read.bytes[0], std::byte{0xAA});
     driver.small.pools[0].release(block);
+}
+
+TEST_F(Tiers, DamagedFilesAreComputedAnewWithTheSameBytes) {
+    const TinyChatModel model;
+    EngineOptions options = EngineDriver::options(model);
+    options.diskCache = root / "cache";
+    GenerateRequest request = EngineDriver::ask("what is the name of the thing?", 60, 0.8F);
+    const auto first = EngineDriver(options).run(request);
+    request = EngineDriver::next(request, first, "and why?");
+    for (const fs::path& path : files()) {
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(-40, std::ios::end);
+        file.write("damaged!", 8);
+    }
+    EngineOptions cold = options;
+    cold.diskCache.clear();
+    const auto expected = EngineDriver(cold).run(request);
+    EngineDriver driver(options);
+    const auto second = driver.run(request);
+    EXPECT_EQ(second.ids, expected.ids);
+    EXPECT_EQ(second.stats.prefillTokens, second.stats.promptTokens) << "nothing of them was used";
+}
+
+TEST_F(Tiers, ForgettingReachesWhatAnotherKvTypeLeftOnDisk) {
+    const TinyChatModel model;
+    EngineOptions options = EngineDriver::options(model);
+    options.diskCache = root / "cache";
+    const GenerateRequest request = EngineDriver::ask("a secret", 40, 0.8F);
+    EngineOptions exact = options;
+    exact.compute = ComputeChoice::Float;
+    const auto first = EngineDriver(exact).run(request);
+    const GenerateRequest other = EngineDriver::ask("something else", 40, 0.8F);
+    EngineDriver(exact).run(other);
+    const size_t all = files().size();
+    {
+        EngineDriver driver(options);
+        GenerateRequest gone = request;
+        gone.messages.push_back({{"role", "assistant"}, {"content", first.text}});
+        gone.generatedIds = {{}, first.ids};
+        driver.engine->forget(gone);
+        driver.step();
+    }
+    EXPECT_LT(files().size(), all);
+    EngineDriver driver(exact);
+    EXPECT_LE(driver.run(request).stats.cachedTokens, 16) << "at most what both began with";
+    EXPECT_EQ(driver.run(other).stats.prefillTokens, 1);
+}
+
+TEST_F(Tiers, AStoppedReplyIsForgottenToItsLastToken) {
+    const TinyChatModel model;
+    EngineOptions options = EngineDriver::options(model);
+    options.diskCache = root / "cache";
+    {
+        EngineDriver driver(options);
+        GenerateRequest request = EngineDriver::ask("tell me everything", 200, 0.8F);
+        const RequestId id = driver.engine->submit(request);
+        for (int i = 0; i < 60; ++i) driver.step();
+        driver.engine->cancel(id);
+        driver.step();
+        const auto& stopped = driver.outcomes[id];
+        ASSERT_GT(stopped.ids.size(), 20U);
+        request.messages.push_back({{"role", "assistant"}, {"content", "text that encodes otherwise"}});
+        request.generatedIds = {{}, stopped.ids};
+        driver.engine->forget(request);
+        driver.step();
+        EXPECT_EQ(driver.engine->stats().kvBlocksUsed, 0);
+    }
+    EXPECT_TRUE(files().empty());
 }
 
 TEST_F(Tiers, ChatsAreWarmAfterARestartAndGoneWhenForgotten) {
