@@ -17,13 +17,18 @@ QString folderOr(const QString& given, QStandardPaths::StandardLocation location
 
 Application::Application(Options options)
     : dataFolder_(folderOr(options.dataFolder, QStandardPaths::GenericDataLocation)),
+      cacheFolder_(!options.cacheFolder.isEmpty() ? options.cacheFolder
+                   : !options.dataFolder.isEmpty()
+                       ? dataFolder_ + QStringLiteral("/cache")
+                       : QStandardPaths::writableLocation(QStandardPaths::GenericCacheLocation) +
+                             QStringLiteral("/alcove/kv")),
       wantedModel_(options.model),
       wantedDevice_(options.device),
       settings_(
           std::make_unique<Settings>(folderOr(options.configFolder, QStandardPaths::GenericConfigLocation) +
                                      QStringLiteral("/alcove.ini"))),
       store_(std::make_unique<ConversationStore>(dataFolder_ + QStringLiteral("/conversations.db"))),
-      engine_(options.engine ? std::move(options.engine) : std::make_unique<EngineHost>()),
+      engine_(options.engine ? std::move(options.engine) : makeEngine()),
       models_(std::make_unique<ModelLibrary>(
           options.otherPrograms ? ModelLibrary::standardStores(dataFolder_)
                                 : QList<ModelStore>{{modelsFolder(), QStringLiteral("Alcove"), {}}})) {
@@ -35,6 +40,12 @@ Application::Application(Options options)
         if (engine_->model().state == ModelState::None && !models_->defaultModel().isEmpty())
             useModel(models_->defaultModel());
     });
+}
+
+std::unique_ptr<ChatEngine> Application::makeEngine() const {
+    auto host = std::make_unique<EngineHost>();
+    host->setCacheFolder(cacheFolder_);
+    return host;
 }
 
 Application::~Application() {
@@ -100,8 +111,19 @@ void Application::dropIdleSessions() {
 
 void Application::removeConversation(ConversationId conversation) {
     Q_EMIT conversationRemoved(conversation);
+    // A reply that is being written is cancelled first, so that nothing of it is kept after the forgetting.
+    const ChatSession* session = sessions_.value(conversation);
+    const bool wasBusy = session != nullptr && session->isBusy();
+    const MessageTree tree = session != nullptr ? session->tree() : store_->tree(conversation);
+    const Conversation removed = session != nullptr
+                                     ? session->conversation()
+                                     : store_->conversation(conversation).value_or(Conversation{});
     delete sessions_.take(conversation);
     views_.remove(conversation);
+    if (wasBusy)
+        engine_->forgetEverything();  // what the reply came to is not known here yet
+    else
+        forgetConversation(*engine_, removed, tree);
     store_->remove(conversation);
 }
 

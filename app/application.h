@@ -20,6 +20,7 @@ class Application : public QObject {
     struct Options {
         QString dataFolder;                  ///< empty: XDG data, "alcove"
         QString configFolder;                ///< empty: XDG configuration, "alcove"
+        QString cacheFolder;                 ///< empty: XDG cache, or a folder of a given dataFolder
         QString model;                       ///< a path to load instead of the one last used
         QString device;                      ///< "best", "cpu", "cuda"; empty: as the settings say
         bool otherPrograms = true;           ///< look for models in other programs' folders too
@@ -44,7 +45,8 @@ class Application : public QObject {
     ChatSession& newSession();
     /// The view is done with it: once for each session() and newSession(). The reference may dangle later.
     void release(ChatSession& session);
-    /// Says conversationRemoved, so that views let go of its session, then deletes both for good.
+    /// Says conversationRemoved, so that views let go of its session, then deletes both for good, and what
+    /// the engine keeps of it.
     void removeConversation(ConversationId conversation);
 
     /// Loads a model with the settings' options and remembers it.
@@ -54,7 +56,8 @@ class Application : public QObject {
     void useDraft(const QString& path);
 
     QString dataFolder() const { return dataFolder_; }
-    QString modelsFolder() const;  ///< Alcove's own, where a user may put files
+    QString cacheFolder() const { return cacheFolder_; }  ///< of the engine; may be erased at any time
+    QString modelsFolder() const;                         ///< Alcove's own, where a user may put files
 
   Q_SIGNALS:
     void conversationRemoved(qint64 conversation);
@@ -64,7 +67,10 @@ class Application : public QObject {
   private:
     void dropIdleSessions();
 
+    std::unique_ptr<ChatEngine> makeEngine() const;
+
     QString dataFolder_;
+    QString cacheFolder_;
     QString wantedModel_;
     QString wantedDevice_;
     std::unique_ptr<Settings> settings_;

@@ -1,6 +1,7 @@
 #include "ui/main_window.h"
 
 #include <QAction>
+#include <QActionGroup>
 #include <QApplication>
 #include <QClipboard>
 #include <QCloseEvent>
@@ -21,6 +22,7 @@
 #include "ui/composer.h"
 #include "ui/conversation_list.h"
 #include "ui/empty_state.h"
+#include "ui/engine_panel.h"
 #include "ui/message_model.h"
 #include "ui/message_view.h"
 #include "ui/model_picker.h"
@@ -177,6 +179,7 @@ void MainWindow::makeActions() {
     });
     key({QKeySequence(Qt::CTRL | Qt::Key_B)}, [this] { setSidebarVisible(list_->isHidden()); });
     key({QKeySequence(Qt::CTRL | Qt::Key_Comma)}, [this] { openSettings(); });
+    key({QKeySequence(Qt::CTRL | Qt::Key_E)}, [this] { openEnginePanel(); });
     key({QKeySequence(Qt::CTRL | Qt::Key_Slash), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_Slash)}, [this] {
         auto* dialog = new ShortcutsDialog(this);
         dialog->setAttribute(Qt::WA_DeleteOnClose);
@@ -430,6 +433,33 @@ void MainWindow::openSettings() {
     dialog->open();
 }
 
+void MainWindow::openEnginePanel() {
+    auto* panel = findChild<EnginePanel*>();
+    if (panel == nullptr) {
+        panel = new EnginePanel(app_.engine(), this);
+        panel->setAttribute(Qt::WA_DeleteOnClose);
+    }
+    panel->show();
+    panel->raise();
+    panel->activateWindow();
+}
+
+/// What this chat does when it outgrows the context.
+void MainWindow::addWhenFullMenu(QMenu& menu) {
+    QMenu* choices = menu.addMenu(tr("When the context is full"));
+    auto* group = new QActionGroup(choices);
+    const auto add = [&](const QString& text, std::optional<app::WhenFull> choice) {
+        QAction* action = choices->addAction(text);
+        action->setCheckable(true);
+        action->setChecked(session_->conversation().whenFull == choice);
+        group->addAction(action);
+        connect(action, &QAction::triggered, this, [this, choice] { session_->setWhenFull(choice); });
+    };
+    add(tr("As in the settings"), std::nullopt);
+    add(tr("Leave out the oldest turns, and mark it"), app::WhenFull::LeaveOutOldest);
+    add(tr("Stop and say so"), app::WhenFull::Stop);
+}
+
 void MainWindow::openMenu() {
     QMenu menu(this);
     const bool any = session_ != nullptr && session_->messageCount() > 0;
@@ -446,7 +476,10 @@ void MainWindow::openMenu() {
         [this] { exportConversation(session_->conversation().id); });
     add(QStringLiteral("trash"), tr("Delete"), any,
         [this] { deleteConversation(session_->conversation().id); });
+    if (session_ != nullptr) addWhenFullMenu(menu);
     menu.addSeparator();
+    add(QStringLiteral("chip"), tr("Engine") + QStringLiteral("\tCtrl+E"), true,
+        [this] { openEnginePanel(); });
     add(QStringLiteral("settings"), tr("Settings…") + QStringLiteral("\tCtrl+,"), true,
         [this] { openSettings(); });
     add(QStringLiteral("chip"), tr("Keyboard shortcuts") + QStringLiteral("\tCtrl+/"), true, [this] {

@@ -9,6 +9,7 @@
 #include "ui/theme.h"
 
 class QLabel;
+class QMenu;
 class QProgressBar;
 class QStackedWidget;
 class QToolButton;
@@ -68,7 +69,9 @@ class MainWindow : public QMainWindow {
     void beginEdit(int row);
     void endEdit();
     void openSettings();
+    void openEnginePanel();
     void openMenu();
+    void addWhenFullMenu(QMenu& menu);
     void chooseModelFile();
     void exportConversation(app::ConversationId id);
     void openLink(const QString& address);

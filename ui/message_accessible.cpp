@@ -28,7 +28,12 @@ class MessageAccessible final : public QAccessibleInterface {
         const MessageModel& model = *view_->model();
         if (kind == QAccessible::Name)
             return model.speaker(row_) + QStringLiteral(": ") + model.message(row_).text;
-        if (kind == QAccessible::Description) return MessageDelegate::endNotice(model.message(row_));
+        if (kind == QAccessible::Description) {
+            const int leftOut = model.leftOutAbove(row_);
+            const QString notice = MessageDelegate::endNotice(model.message(row_));
+            if (leftOut == 0) return notice;
+            return MessageDelegate::borderText(leftOut) + (notice.isEmpty() ? QString() : ". " + notice);
+        }
         return {};
     }
     void setText(QAccessible::Text, const QString&) override {}

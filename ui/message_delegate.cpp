@@ -16,6 +16,7 @@ constexpr int kTopUser = 22;
 constexpr int kTopAssistant = 6;
 constexpr int kFooter = 32;
 constexpr int kButton = 28;
+constexpr int kBorder = 44;
 
 QString tr(const char* text) {
     return QCoreApplication::translate("ui::MessageDelegate", text);
@@ -60,17 +61,19 @@ MessageGeometry MessageDelegate::geometry(const MessageRow& row, const MessageLa
     const QRectF room = column(viewWidth);
     MessageGeometry g;
     g.textWidth = layout.width();
+    const qreal start = row.leftOutAbove > 0 ? kBorder : 0;
+    if (row.leftOutAbove > 0) g.border = QRectF(room.left(), 0, room.width(), kBorder);
     qreal y;
     if (isUser(message)) {
-        g.bubble = QRectF(room.right() - layout.width() - 2 * kBubbleSide, kTopUser,
+        g.bubble = QRectF(room.right() - layout.width() - 2 * kBubbleSide, start + kTopUser,
                           layout.width() + 2 * kBubbleSide, layout.height() + 2 * kBubbleTop);
         g.text = g.bubble.topLeft() + QPointF(kBubbleSide, kBubbleTop);
         y = g.bubble.bottom() + 4;
     } else {
-        g.text = QPointF(room.left(), kTopAssistant);
-        y = kTopAssistant + layout.height();
+        g.text = QPointF(room.left(), start + kTopAssistant);
+        y = start + kTopAssistant + layout.height();
         if (message.state == app::MessageState::Streaming && message.text.isEmpty()) {
-            g.waiting = QRectF(room.left(), kTopAssistant, room.width(), 28);
+            g.waiting = QRectF(room.left(), start + kTopAssistant, room.width(), 28);
             y = g.waiting.bottom();
         }
         const QString notice = endNotice(message);
@@ -79,7 +82,7 @@ MessageGeometry MessageDelegate::geometry(const MessageRow& row, const MessageLa
             const qreal textRoom = room.width() - (failed ? 56 : 28);
             const QRectF text = QFontMetricsF(theme_.labelFont())
                                     .boundingRect(QRectF(0, 0, textRoom, 1000), Qt::TextWordWrap, notice);
-            const qreal top = message.text.isEmpty() ? kTopAssistant : y + 12;
+            const qreal top = message.text.isEmpty() ? start + kTopAssistant : y + 12;
             g.notice = QRectF(room.left(), top, room.width(), std::ceil(text.height()) + (failed ? 24 : 4));
             y = g.notice.bottom();
         }
@@ -142,9 +145,29 @@ void MessageDelegate::paint(QPainter& painter, const QRectF& clip, const Message
     painter.translate(g.text);
     layout.paint(painter, clip.translated(-g.text), from, to);
     painter.restore();
+    if (!g.border.isEmpty()) paintBorder(painter, g.border, row.leftOutAbove);
     if (!g.waiting.isEmpty()) paintWaiting(painter, g.waiting, row);
     if (!g.notice.isEmpty()) paintNotice(painter, g.notice, *row.message);
     paintFooter(painter, row, g);
+}
+
+QString MessageDelegate::borderText(int leftOut) {
+    return leftOut == 1 ? tr("The context is full: the model no longer reads the message above")
+                        : tr("The context is full: the model no longer reads the %1 messages above")
+                              .arg(QLocale().toString(leftOut));
+}
+
+void MessageDelegate::paintBorder(QPainter& painter, const QRectF& area, int leftOut) const {
+    painter.setFont(theme_.smallFont());
+    const QString text =
+        painter.fontMetrics().elidedText(borderText(leftOut), Qt::ElideRight, int(area.width()) - 24);
+    const qreal half = painter.fontMetrics().horizontalAdvance(text) / 2.0 + 12;
+    const qreal y = std::floor(area.center().y()) + 0.5;
+    painter.setPen(QPen(theme_.color(Token::Border), 1));
+    painter.drawLine(QPointF(area.left(), y), QPointF(area.center().x() - half, y));
+    painter.drawLine(QPointF(area.center().x() + half, y), QPointF(area.right(), y));
+    painter.setPen(theme_.color(Token::TextSecondary));
+    painter.drawText(area, Qt::AlignCenter, text);
 }
 
 void MessageDelegate::paintWaiting(QPainter& painter, const QRectF& area, const MessageRow& row) const {
@@ -246,6 +269,8 @@ QString MessageDelegate::statsLine(const app::ReplyStats& stats) {
         if (stats.speculationGain > 0)
             parts += tr("%1× by guessing").arg(locale.toString(stats.speculationGain, 'f', 2));
     }
+    if (stats.leftOut > 0)
+        parts += tr("context full: %1 messages left out").arg(locale.toString(stats.leftOut));
     return parts.join(QStringLiteral("  ·  "));
 }
 
@@ -260,7 +285,8 @@ QString MessageDelegate::endNotice(const app::Message& message) {
             return tr("Interrupted: Alcove was closed while this was being written.");
         case app::MessageState::Complete:
             if (message.stats.reason == app::EndReason::Length)
-                return tr("Cut off: the limit of tokens was reached.");
+                return message.error.isEmpty() ? tr("Cut off: the limit of tokens was reached.")
+                                               : message.error;
             return {};
         default:
             return {};

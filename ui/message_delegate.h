@@ -18,6 +18,8 @@ enum class MessageAction { Copy, Edit, Regenerate, PreviousVersion, NextVersion 
 struct MessageRow {
     const app::Message* message = nullptr;
     app::ChatSession::Version version;
+    int leftOutAbove =
+        0;  ///< messages before this one that the model no longer reads; 0: it is not the border
     bool isLast = false;
     bool isBusy = false;   ///< the conversation is being answered: nothing can be changed
     QString waiting;       ///< what a reply without text waits for
@@ -34,6 +36,7 @@ struct MessageGeometry {
     qreal height = 0;
     QPointF text;  ///< origin of the message's text
     qreal textWidth = 0;
+    QRectF border;   ///< what is said between this message and those that left the context
     QRectF bubble;   ///< behind a user's text
     QRectF waiting;  ///< dots and what they wait for
     QRectF notice;   ///< an error, or how the reply ended
@@ -65,9 +68,12 @@ class MessageDelegate {
     /// How a reply ended when it did not simply end; empty: it did.
     static QString endNotice(const app::Message& message);
     static QString toolTip(MessageAction action);
+    /// What the border above the first message that the model still reads says.
+    static QString borderText(int leftOut);
 
   private:
     QRectF column(qreal viewWidth) const;
+    void paintBorder(QPainter& painter, const QRectF& area, int leftOut) const;
     void paintWaiting(QPainter& painter, const QRectF& area, const MessageRow& row) const;
     void paintNotice(QPainter& painter, const QRectF& area, const app::Message& message) const;
     void paintFooter(QPainter& painter, const MessageRow& row, const MessageGeometry& geometry) const;

@@ -26,6 +26,9 @@ class MessageModel : public QAbstractListModel {
 
     const app::Message& message(int row) const { return session_->messageAt(row); }
     app::ChatSession::Version version(int row) const { return session_->versionAt(row); }
+    /// When the context was full: how many messages stand before this one, which is the first that the
+    /// model still reads. 0: it is not.
+    int leftOutAbove(int row) const { return row > 0 && session_->firstKeptIndex() == row ? row : 0; }
     /// "You" or the name of the model that wrote it.
     QString speaker(int row) const;
 

@@ -205,6 +205,7 @@ MessageRow MessageView::rowInfo(int row) const {
     MessageRow info;
     info.message = &model_->message(row);
     info.version = model_->version(row);
+    info.leftOutAbove = model_->leftOutAbove(row);
     info.isLast = row + 1 == int(rows_.size());
     info.isBusy = model_->session()->isBusy();
     info.waiting = waiting_;

@@ -93,7 +93,7 @@ SettingsDialog::SettingsDialog(app::Settings& settings, QWidget* parent)
     row->setSpacing(0);
     row->addWidget(sections);
     row->addLayout(right, 1);
-    resize(660, 500);
+    resize(660, 560);
 
     for (auto* box : findChildren<QComboBox*>()) {
         connect(box, &QComboBox::currentIndexChanged, this, &SettingsDialog::store);
@@ -147,6 +147,21 @@ QWidget* SettingsDialog::modelPage() {
     kvType_->setCurrentIndex(std::max(0, kvType_->findData(before_.kvType)));
     addRow(form, tr("Memory of the conversation"), kvType_,
            tr("How keys and values of the context are kept"));
+    hostCache_ = integers(int(before_.hostCacheBytes >> 20), 0, 1 << 20, tr("None"));
+    hostCache_->setSuffix(QStringLiteral(" MiB"));
+    hostCache_->setSingleStep(256);
+    addRow(form, tr("Warm chats in memory"), hostCache_,
+           tr("Main memory for what the device has no room for, so that nothing is computed twice"));
+    diskCache_ = new QCheckBox(tr("Keep chats warm across restarts"));
+    diskCache_->setObjectName(QStringLiteral("diskCache"));
+    diskCache_->setChecked(before_.diskCache);
+    diskCache_->setToolTip(tr("In files only you can read. Switched off, they are erased"));
+    diskCache_->setAccessibleName(diskCache_->text());
+    form->addRow(tr("On disk"), diskCache_);
+    diskSize_ = integers(int(before_.diskCacheBytes >> 20), 0, 1 << 24, tr("None"));
+    diskSize_->setSuffix(QStringLiteral(" MiB"));
+    diskSize_->setSingleStep(1024);
+    addRow(form, tr("At most"), diskSize_, tr("Of these files, all models together"));
     auto* note = new QLabel(tr("The model is loaded again when these change."));
     note->setObjectName(QStringLiteral("secondary"));
     note->setWordWrap(true);
@@ -176,6 +191,12 @@ QWidget* SettingsDialog::replyPage() {
     addRow(form, tr("Repetition penalty"), repeat_, tr("1: none"));
     presence_ = decimals(sampling.presencePenalty, -2, 2, 0.1);
     addRow(form, tr("Presence penalty"), presence_, tr("0: none"));
+    whenFull_ = new QComboBox;
+    whenFull_->setObjectName(QStringLiteral("whenFull"));
+    whenFull_->addItem(tr("Leave out the oldest turns, and mark it"), int(app::WhenFull::LeaveOutOldest));
+    whenFull_->addItem(tr("Stop and say so"), int(app::WhenFull::Stop));
+    whenFull_->setCurrentIndex(whenFull_->findData(int(settings_.whenFull())));
+    addRow(form, tr("When the context is full"), whenFull_, tr("A chat may have its own choice"));
     maxTokens_ = integers(sampling.maxNewTokens, -1, 1 << 20, tr("To the end of the context"));
     addRow(form, tr("Longest reply"), maxTokens_, tr("Tokens"));
     return page;
@@ -184,6 +205,7 @@ QWidget* SettingsDialog::replyPage() {
 void SettingsDialog::store() {
     settings_.setTheme(app::ThemeChoice(theme_->currentData().toInt()));
     settings_.setSendOnEnter(sendOnEnter_->isChecked());
+    settings_.setWhenFull(app::WhenFull(whenFull_->currentData().toInt()));
     app::SamplingSettings sampling = settings_.sampling();
     sampling.temperature = temperature_->value();
     sampling.topK = topK_->value();
@@ -203,6 +225,9 @@ void SettingsDialog::done(int result) {
     options.threads = threads_->value();
     options.contextTokens = context_->value();
     options.kvType = kvType_->currentData().toString();
+    options.hostCacheBytes = qint64(hostCache_->value()) << 20;
+    options.diskCache = diskCache_->isChecked();
+    options.diskCacheBytes = qint64(diskSize_->value()) << 20;
     settings_.setModelOptions(options);
     const bool reload = !(options == before_);
     QDialog::done(result);

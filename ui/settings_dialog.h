@@ -33,8 +33,9 @@ class SettingsDialog : public QDialog {
 
     app::Settings& settings_;
     app::ModelOptions before_;
-    QComboBox *theme_, *device_, *kvType_;
-    QCheckBox* sendOnEnter_;
+    QComboBox *theme_, *device_, *kvType_, *whenFull_;
+    QCheckBox *sendOnEnter_, *diskCache_;
+    QSpinBox *hostCache_, *diskSize_;
     QSpinBox *threads_, *context_, *topK_, *maxTokens_;
     QDoubleSpinBox *temperature_, *topP_, *minP_, *repeat_, *presence_;
     QPlainTextEdit* systemPrompt_;

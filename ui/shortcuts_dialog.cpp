@@ -29,6 +29,7 @@ ShortcutsDialog::ShortcutsDialog(QWidget* parent) : QDialog(parent) {
         {tr("From message to message"), tr("Ctrl+Up, Ctrl+Down")},
         {tr("Edit or regenerate the marked message"), QStringLiteral("E, R")},
         {tr("Settings"), QStringLiteral("Ctrl+,")},
+        {tr("Engine"), QStringLiteral("Ctrl+E")},
         {tr("This list"), QStringLiteral("Ctrl+/")},
         {tr("Quit"), QStringLiteral("Ctrl+Q")}};
     int row = 0;

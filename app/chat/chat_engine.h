@@ -21,6 +21,7 @@ struct PromptMessage {
 struct ReplyRequest {
     QList<PromptMessage> messages;  ///< a system prompt, if any, first
     SamplingSettings sampling;
+    WhenFull whenFull = WhenFull::Stop;
     int priority = 0;  ///< larger goes first
 };
 
@@ -34,6 +35,9 @@ struct ModelOptions {
     int contextTokens = 0;                    ///< 0: what the model was made for, as far as memory goes
     QString kvType = QStringLiteral("f16");   ///< "f16", "q8_0", "q4_0"
     QString draftPath{};                      ///< a smaller model that guesses ahead; empty: none
+    qint64 hostCacheBytes = qint64(1) << 30;  ///< host memory for what the device has no room for; 0: none
+    bool diskCache = true;                    ///< chats stay warm across restarts; false: files are erased
+    qint64 diskCacheBytes = qint64(4) << 30;  ///< bound of the files
 
     bool operator==(const ModelOptions&) const = default;
 };
@@ -63,6 +67,22 @@ struct EngineSnapshot {
     int kvBlocksUsed = 0;
     int kvBlocksCached = 0;  ///< of those used, kept for a next turn and free for the taking
     int kvBlocksTotal = 0;
+    int hostBlocks = 0;  ///< evicted from the device, kept in host memory
+    int diskBlocks = 0;
+    qint64 hostBytes = 0;
+    qint64 diskBytes = 0;
+    qint64 promptTokens = 0;  ///< of all prompts so far
+    qint64 cachedTokens = 0;  ///< of these, not computed again
+    qint64 restoredBlocks = 0;
+    qint64 evictedBlocks = 0;
+    qint64 preemptions = 0;
+    double queueMillis = 0;  ///< means over the last replies
+    double ttftMillis = 0;
+    double itlP50Millis = 0;  ///< between tokens of a reply, over the last thousand
+    double itlP99Millis = 0;
+    double hitRate() const {
+        return promptTokens > 0 ? static_cast<double>(cachedTokens) / static_cast<double>(promptTokens) : 0;
+    }
     qint64 kvBytesUsed = 0;
     qint64 kvBytesTotal = 0;
     double kvWaste = 0;  ///< share of the rows in used blocks that hold no token, 0 to 1
@@ -78,8 +98,8 @@ struct EngineSnapshot {
 /// EngineHost is the real one, ScriptedEngine stands in for tests and benchmarks.
 ///
 /// Lives on the GUI thread, where all signals come; every call returns at once. A reply's signals come in
-/// the order replyStarted?, promptProgress*, textAppended*, then exactly one of replyFinished and
-/// replyFailed, never from inside submit() or cancel().
+/// the order contextCut?, replyStarted?, promptProgress*, textAppended*, then exactly one of replyFinished
+/// and replyFailed, never from inside submit() or cancel().
 class ChatEngine : public QObject {
     Q_OBJECT
   public:
@@ -96,6 +116,12 @@ class ChatEngine : public QObject {
     virtual const ModelStatus& model() const = 0;
     virtual EngineSnapshot snapshot() const = 0;
 
+    /// Erases what is kept of these prompts and of what came after them, wherever it is kept, as far as no
+    /// other conversation shares it. With no model to tell it by, everything is erased.
+    virtual void forget(const QList<ReplyRequest>& paths) = 0;
+    /// Erases what is kept of every conversation, also by models that are not loaded.
+    virtual void forgetEverything() = 0;
+
     /// Asks how many tokens these messages are; promptCounted brings the answer, later. Returns the ticket.
     virtual quint64 countTokens(const ReplyRequest& request) = 0;
 
@@ -103,6 +129,8 @@ class ChatEngine : public QObject {
     void modelChanged();  ///< any field of model()
     void snapshotChanged();
     void replyStarted(quint64 reply, int promptTokens, int cachedTokens);
+    /// Messages [firstMessage, firstMessage + messages) of the request were left out: the context was full.
+    void contextCut(quint64 reply, int firstMessage, int messages, int tokensBefore, int tokensAfter);
     void promptProgress(quint64 reply, int tokensDone, int tokensTotal);
     /// New text (whole UTF-8) and the ids behind it; either may be empty while the other runs ahead.
     void textAppended(quint64 reply, const QString& text, const QList<qint32>& ids);

@@ -85,6 +85,10 @@ void ChatSession::connectEngine() {
                 Q_EMIT contextChanged();
                 Q_EMIT promptProgressChanged();
             });
+    connect(&engine_, &ChatEngine::contextCut, this,
+            [this](ReplyId reply, int firstMessage, int messages, int before, int after) {
+                if (isReply(reply)) onContextCut(firstMessage, messages, before, after);
+            });
     connect(&engine_, &ChatEngine::promptProgress, this, [this](ReplyId reply, int done, int total) {
         if (!isReply(reply)) return;
         promptProgress_ = total > 0 ? static_cast<double>(done) / total : 1;
@@ -121,6 +125,16 @@ ChatSession::Version ChatSession::versionAt(int index) const {
 
 bool ChatSession::isWriting() const {
     return isBusy() && !tree_.at(reply_).text.isEmpty();
+}
+
+WhenFull ChatSession::whenFull() const {
+    return conversation_.whenFull.value_or(settings_.whenFull());
+}
+
+void ChatSession::setWhenFull(std::optional<WhenFull> whenFull) {
+    conversation_.whenFull = whenFull;
+    saveConversation();
+    Q_EMIT conversationChanged();
 }
 
 SamplingSettings ChatSession::sampling() const {
@@ -182,7 +196,9 @@ void ChatSession::onCommitted(MessageId message) {
     if (message != reply_ || committed_) return;
     // The store writes in order: the question is on disk too. Nothing unsaved is answered.
     committed_ = true;
-    request_ = engine_.submit(requestFor(tree_.at(reply_).parent));
+    Prompt prompt = promptOf(tree_.at(reply_).parent);
+    sources_ = std::move(prompt.sources);
+    request_ = engine_.submit(prompt.request);
 }
 
 void ChatSession::onWriteFailed(MessageId message, const QString& text) {
@@ -227,7 +243,13 @@ void ChatSession::onFinished(const ReplyStats& stats) {
 void ChatSession::finish(MessageState state, const ReplyStats& stats, const QString& error) {
     Message& reply = tree_.at(reply_);
     reply.state = state;
-    reply.stats = stats;
+    const ReplyStats cut = std::exchange(reply.stats, stats);
+    if (cut.firstKept != 0) {
+        reply.stats.firstKept = cut.firstKept;
+        reply.stats.leftOut = cut.leftOut;
+        reply.stats.leftOutTokens = cut.leftOutTokens;
+        reply.stats.contextLimit = cut.contextLimit;
+    }
     reply.error = error;
     store_.finishReply(reply);
     const int index = indexOf(std::exchange(reply_, 0));
@@ -300,35 +322,37 @@ void ChatSession::showPath(MessageId leaf) {
     conversation_.activeLeaf = leaf;
 }
 
-/// The path to `last` as a prompt. Neighbours of one role become one message: most templates insist that
-/// roles alternate, and a failed answer leaves two questions in a row.
-ReplyRequest ChatSession::requestFor(MessageId last) const {
-    ReplyRequest request;
-    request.sampling = sampling();
-    QList<MessageId> ids;
-    for (MessageId id = last; id != 0; id = tree_.at(id).parent) ids.prepend(id);
-    if (!conversation_.systemPrompt.trimmed().isEmpty())
-        request.messages.append({Role::System, conversation_.systemPrompt, {}});
-    const quint64 vocabulary = engine_.model().vocabularyHash;
-    for (const MessageId id : std::as_const(ids)) {
-        const Message& message = tree_.at(id);
-        if (message.text.isEmpty()) continue;
-        if (!request.messages.isEmpty() && request.messages.last().role == message.role) {
-            PromptMessage& joined = request.messages.last();
-            joined.text += QStringLiteral("\n\n") + message.text;
-            joined.generated = {};
-            continue;
-        }
-        const bool sameVocabulary = vocabulary != 0 && message.generated.vocabularyHash == vocabulary;
-        request.messages.append(
-            {message.role, message.text, sameVocabulary ? message.generated : GeneratedIds{}});
-    }
-    return request;
+Prompt ChatSession::promptOf(MessageId last) const {
+    Prompt prompt = promptFor(conversation_, tree_, last, engine_.model());
+    prompt.request.sampling = sampling();
+    prompt.request.whenFull = whenFull();
+    return prompt;
+}
+
+/// The cut belongs to the answer that is given with it, so each branch has its own.
+void ChatSession::onContextCut(int firstMessage, int messages, int tokensBefore, int tokensAfter) {
+    const int kept = firstMessage + messages;
+    if (kept < 0 || kept >= sources_.size() || sources_[kept] == 0) return;
+    const int before = firstKeptIndex();
+    ReplyStats& stats = tree_.at(reply_).stats;
+    stats.firstKept = sources_[kept];
+    stats.leftOutTokens = tokensBefore - tokensAfter;
+    stats.contextLimit = engine_.model().contextLimit;
+    const int index = indexOf(stats.firstKept);
+    if (index < 0) return;
+    stats.leftOut = index;
+    for (const int row : {before, index})
+        if (row >= 0) Q_EMIT messageChanged(row);
+}
+
+int ChatSession::firstKeptIndex() const {
+    const MessageId kept = firstKept(tree_, tree_.activeLeaf(), engine_.model());
+    return kept != 0 ? indexOf(kept) : -1;
 }
 
 void ChatSession::refreshContext() {
     if (isBusy() || context_.limit <= 0) return;
-    countTicket_ = engine_.countTokens(requestFor(tree_.activeLeaf()));
+    countTicket_ = engine_.countTokens(promptOf(tree_.activeLeaf()).request);
 }
 
 void ChatSession::saveConversation() {
@@ -342,6 +366,8 @@ void ChatSession::rename(const QString& title) {
 }
 
 void ChatSession::setSystemPrompt(const QString& text) {
+    // Nothing will begin with the old one again.
+    if (text != conversation_.systemPrompt) forgetConversation(engine_, conversation_, tree_);
     conversation_.systemPrompt = text;
     saveConversation();
     Q_EMIT conversationChanged();

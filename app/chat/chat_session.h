@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "app/chat/chat_engine.h"
+#include "app/chat/prompt.h"
 #include "app/store/conversation_store.h"
 
 namespace app {
@@ -37,6 +38,7 @@ class ChatSession : public QObject {
     ~ChatSession() override;
 
     const Conversation& conversation() const { return conversation_; }
+    const MessageTree& tree() const { return tree_; }
     bool isNew() const { return !stored_; }  ///< nothing was sent yet
 
     // --- the list ---
@@ -68,11 +70,16 @@ class ChatSession : public QObject {
     /// Of the prompt that is being read now, 0 to 1; 1 when it is read.
     double promptProgress() const { return promptProgress_; }
     ContextUse contextUse() const { return context_; }
+    /// The first message on the shown path that the model still reads, when those before it had to be left
+    /// out because the context was full; -1: it reads them all.
+    int firstKeptIndex() const;
 
     // --- settings of this conversation ---
     void rename(const QString& title);
     void setSystemPrompt(const QString& text);
     void setSampling(const std::optional<SamplingSettings>& sampling);
+    void setWhenFull(std::optional<WhenFull> whenFull);
+    WhenFull whenFull() const;          ///< its own, or the settings' default
     SamplingSettings sampling() const;  ///< its own, or the settings' default
 
   Q_SIGNALS:
@@ -96,7 +103,8 @@ class ChatSession : public QObject {
     void startReply(MessageId question);
     void showPath(MessageId leaf);
     void finish(MessageState state, const ReplyStats& stats, const QString& error);
-    ReplyRequest requestFor(MessageId last) const;
+    Prompt promptOf(MessageId last) const;
+    void onContextCut(int firstMessage, int messages, int tokensBefore, int tokensAfter);
     void saveConversation();
     void refreshContext();
     void onCommitted(MessageId message);
@@ -111,9 +119,10 @@ class ChatSession : public QObject {
     Conversation conversation_;
     MessageTree tree_;
     bool stored_ = false;
-    MessageId reply_ = 0;     ///< the message being written; 0: none
-    bool committed_ = false;  ///< the reply's row, and the question before it, are on disk
-    ReplyId request_ = 0;     ///< the engine's; 0: not submitted yet
+    MessageId reply_ = 0;       ///< the message being written; 0: none
+    bool committed_ = false;    ///< the reply's row, and the question before it, are on disk
+    QList<MessageId> sources_;  ///< of the request's messages
+    ReplyId request_ = 0;       ///< the engine's; 0: not submitted yet
     double promptProgress_ = 1;
     ContextUse context_;
     quint64 countTicket_ = 0;

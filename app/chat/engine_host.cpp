@@ -58,7 +58,9 @@ void EngineHost::loadModel(const ModelOptions& options) {
     status_.path = options.path;
     status_.name = QFileInfo(options.path).completeBaseName();
     giveUp_ = std::make_shared<std::atomic<bool>>(false);
-    worker_.start([this, load, options, giveUp = giveUp_] {
+    // What was kept before the switch was turned goes before anything else is loaded.
+    if (!options.diskCache) eraseFiles();
+    worker_.start([this, load, options, folder = cacheFolder_, giveUp = giveUp_] {
         const auto outcome = std::make_shared<Outcome>();
         double told = 0;
         const auto progress = [&](size_t done, size_t total) {
@@ -75,7 +77,7 @@ void EngineHost::loadModel(const ModelOptions& options) {
         };
         try {
             if (giveUp->load()) return;
-            auto loaded = engine::Engine::load(toEngine(options), progress);
+            auto loaded = engine::Engine::load(toEngine(options, folder), progress);
             outcome->draftPath = options.draftPath;
             if (!loaded && !options.draftPath.isEmpty() && !giveUp->load()) {
                 // A model must not be lost for its draft: it is loaded alone, and the reason is told.
@@ -83,7 +85,7 @@ void EngineHost::loadModel(const ModelOptions& options) {
                 ModelOptions alone = options;
                 alone.draftPath.clear();
                 told = 0;
-                loaded = engine::Engine::load(toEngine(alone), progress);
+                loaded = engine::Engine::load(toEngine(alone, folder), progress);
                 if (loaded) outcome->draftProblem = problem;
                 outcome->draftPath.clear();
             }
@@ -116,6 +118,7 @@ void EngineHost::loadFinished(quint64 load, const std::shared_ptr<Outcome>& outc
         status_.state = ModelState::Failed;
         status_.message = outcome->error;
         Q_EMIT modelChanged();
+        forgetPending();
         return failWaiting(outcome->error);
     }
     loaded_ = std::move(outcome->loaded);
@@ -135,6 +138,7 @@ void EngineHost::loadFinished(quint64 load, const std::shared_ptr<Outcome>& outc
     engine.start([this] { QMetaObject::invokeMethod(this, &EngineHost::drain, Qt::QueuedConnection); });
     Q_EMIT modelChanged();
     Q_EMIT snapshotChanged();
+    forgetPending();
     for (const Waiting& waiting : std::exchange(waiting_, {})) forward(waiting);
 }
 
@@ -142,6 +146,7 @@ void EngineHost::unloadModel() {
     retire();
     ++currentLoad_;
     status_ = {};
+    forgetPending();
     failWaiting(tr("The model was closed before it could answer; choose a model and try again."));
     Q_EMIT modelChanged();
     Q_EMIT snapshotChanged();
@@ -208,6 +213,37 @@ void EngineHost::failWaiting(const QString& message) {
     for (const Waiting& waiting : std::exchange(waiting_, {})) failLater(waiting.id, message);
 }
 
+void EngineHost::forget(const QList<ReplyRequest>& paths) {
+    if (status_.state == ModelState::Loading) {
+        toForget_ += paths;
+    } else if (loaded_) {
+        for (const ReplyRequest& path : paths) loaded_->engine->forget(toEngine(path));
+    } else if (!paths.isEmpty()) {
+        eraseFiles();
+    }
+}
+
+void EngineHost::forgetEverything() {
+    if (status_.state == ModelState::Loading)
+        forgetAll_ = true;
+    else if (loaded_)
+        loaded_->engine->forgetEverything();
+    else
+        eraseFiles();
+}
+
+/// What was to be forgotten while a model was loading.
+void EngineHost::forgetPending() {
+    if (std::exchange(forgetAll_, false)) forgetEverything();
+    forget(std::exchange(toForget_, {}));
+}
+
+/// Behind the last engine, which saves its blocks when it goes away.
+void EngineHost::eraseFiles() {
+    if (cacheFolder_.isEmpty()) return;
+    worker_.start([folder = cacheFolder_.toStdString()] { engine::eraseDiskCache(folder); });
+}
+
 void EngineHost::drain() {
     if (!loaded_) return;
     const std::vector<engine::EngineEvent> events = loaded_->engine->takeEvents();
@@ -230,6 +266,10 @@ void EngineHost::drain() {
         if (const auto* started = std::get_if<engine::Started>(&event)) {
             if (const ReplyId reply = replyOf(started->id))
                 Q_EMIT replyStarted(reply, started->promptTokens, started->cachedTokens);
+        } else if (const auto* cut = std::get_if<engine::ContextCut>(&event)) {
+            if (const ReplyId reply = replyOf(cut->id))
+                Q_EMIT contextCut(reply, cut->firstMessage, cut->messages, cut->tokensBefore,
+                                  cut->tokensAfter);
         } else if (const auto* progress = std::get_if<engine::PromptProgress>(&event)) {
             if (const ReplyId reply = replyOf(progress->id)) {
                 Joined& news = joinedOf(reply);

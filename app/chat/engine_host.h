@@ -27,7 +27,12 @@ class EngineHost final : public ChatEngine {
     void unloadModel() override;
     const ModelStatus& model() const override { return status_; }
     EngineSnapshot snapshot() const override;
+    void forget(const QList<ReplyRequest>& paths) override;
+    void forgetEverything() override;
     quint64 countTokens(const ReplyRequest& request) override;
+
+    /// Where models that are loaded from now on keep their prefix cache; empty (the default): nowhere.
+    void setCacheFolder(const QString& folder) { cacheFolder_ = folder; }
 
     /// How often the event queue was emptied: for tests of how seldom the GUI thread is bothered.
     int drains() const { return drains_; }
@@ -47,8 +52,13 @@ class EngineHost final : public ChatEngine {
     void failLater(ReplyId reply, const QString& message);
     ReplyId take(quint64 request);  ///< the reply of the engine's request, which has ended
     void failWaiting(const QString& message);
+    void forgetPending();
+    void eraseFiles();
 
     ModelStatus status_;
+    QString cacheFolder_;
+    QList<ReplyRequest> toForget_;  ///< by the model that is being loaded
+    bool forgetAll_ = false;
     std::shared_ptr<Loaded> loaded_;   ///< null: no model
     QList<Waiting> waiting_;           ///< for the model that is being loaded
     QHash<quint64, ReplyId> replies_;  ///< the engine's request to ours

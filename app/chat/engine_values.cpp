@@ -1,6 +1,7 @@
 #include "app/chat/engine_values.h"
 
 #include <QRandomGenerator>
+#include <algorithm>
 
 namespace app {
 namespace {
@@ -47,7 +48,7 @@ engine::SamplingParams toEngine(const SamplingSettings& sampling) {
 
 }  // namespace
 
-engine::EngineOptions toEngine(const ModelOptions& options) {
+engine::EngineOptions toEngine(const ModelOptions& options, const QString& cacheFolder) {
     engine::EngineOptions result;
     result.model = options.path.toStdString();
     if (options.device == QLatin1String("cpu")) result.device = engine::DeviceChoice::Cpu;
@@ -57,6 +58,9 @@ engine::EngineOptions toEngine(const ModelOptions& options) {
     if (options.kvType == QLatin1String("q8_0")) result.kvType = engine::KvType::Q8_0;
     if (options.kvType == QLatin1String("q4_0")) result.kvType = engine::KvType::Q4_0;
     result.draftModel = options.draftPath.toStdString();
+    result.hostCacheBytes = static_cast<size_t>(std::max<qint64>(0, options.hostCacheBytes));
+    result.diskCacheBytes = static_cast<size_t>(std::max<qint64>(0, options.diskCacheBytes));
+    if (options.diskCache && options.diskCacheBytes > 0) result.diskCache = cacheFolder.toStdString();
     return result;
 }
 
@@ -71,6 +75,8 @@ engine::GenerateRequest toEngine(const ReplyRequest& request) {
     result.sampling = toEngine(request.sampling);
     result.maxNewTokens = request.sampling.maxNewTokens;
     result.priority = request.priority;
+    result.whenFull = request.whenFull == WhenFull::LeaveOutOldest ? engine::WhenFull::DropOldestTurns
+                                                                   : engine::WhenFull::Stop;
     return result;
 }
 
@@ -103,6 +109,19 @@ EngineSnapshot toSnapshot(const engine::EngineStats& stats) {
     snapshot.kvBlocksUsed = stats.kvBlocksUsed;
     snapshot.kvBlocksCached = stats.kvBlocksCached;
     snapshot.kvBlocksTotal = stats.kvBlocksTotal;
+    snapshot.hostBlocks = stats.hostBlocks;
+    snapshot.diskBlocks = stats.diskBlocks;
+    snapshot.hostBytes = static_cast<qint64>(stats.hostBytes);
+    snapshot.diskBytes = static_cast<qint64>(stats.diskBytes);
+    snapshot.promptTokens = stats.promptTokens;
+    snapshot.cachedTokens = stats.cachedTokens;
+    snapshot.restoredBlocks = stats.restoredBlocks;
+    snapshot.evictedBlocks = stats.evictedBlocks;
+    snapshot.preemptions = stats.preemptions;
+    snapshot.queueMillis = stats.queueMillis;
+    snapshot.ttftMillis = stats.ttftMillis;
+    snapshot.itlP50Millis = stats.itlP50Millis;
+    snapshot.itlP99Millis = stats.itlP99Millis;
     snapshot.kvBytesUsed = static_cast<qint64>(stats.kvBytesUsed);
     snapshot.kvBytesTotal = static_cast<qint64>(stats.kvBytesTotal);
     snapshot.kvWaste = stats.kvWaste;

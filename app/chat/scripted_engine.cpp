@@ -50,6 +50,8 @@ ReplyId ScriptedEngine::submit(const ReplyRequest& request) {
     reply.id = nextId_++;
     reply.script = writer_(request);
     reply.promptTokens = tokensOf(request);
+    reply.firstMessage = !request.messages.isEmpty() && request.messages.first().role == Role::System ? 1 : 0;
+    if (request.whenFull == WhenFull::Stop) reply.script.leftOut = 0;
     reply.clock.start();
     replies_.append(reply);
     if (!timer_.isActive()) timer_.start();
@@ -76,8 +78,13 @@ void ScriptedEngine::unloadModel() {
     Q_EMIT modelChanged();
 }
 
+void ScriptedEngine::setSnapshot(const EngineSnapshot& snapshot) {
+    snapshot_ = snapshot;
+    Q_EMIT snapshotChanged();
+}
+
 EngineSnapshot ScriptedEngine::snapshot() const {
-    EngineSnapshot snapshot;
+    EngineSnapshot snapshot = snapshot_;
     snapshot.device = status_.device;
     snapshot.running = running();
     snapshot.decodeTokensPerSecond = replies_.isEmpty() ? 0 : rate_ * running();
@@ -114,6 +121,13 @@ ScriptedEngine::Reply* ScriptedEngine::find(ReplyId id) {
 void ScriptedEngine::advance(ReplyId id) {
     Reply* reply = find(id);
     if (reply->cancelled) return end(id, EndReason::Cancelled, {});
+    if (!reply->started && reply->script.leftOut > 0) {
+        const int before = reply->promptTokens;
+        reply->promptTokens = before * 6 / 10;
+        Q_EMIT contextCut(id, reply->firstMessage, reply->script.leftOut, before, reply->promptTokens);
+        reply = find(id);
+        if (reply == nullptr) return;
+    }
     if (!std::exchange(reply->started, true)) Q_EMIT replyStarted(id, reply->promptTokens, 0);
     reply = find(id);
     if (reply == nullptr || paused_) return;

@@ -18,6 +18,7 @@ class ScriptedEngine final : public ChatEngine {
         QString text;
         QString failure;  ///< not empty: the reply fails with it after `text`
         EndReason reason = EndReason::Stop;
+        int leftOut = 0;  ///< messages after the system prompt that do not fit into the context
     };
     using Writer = std::function<Script(const ReplyRequest&)>;
 
@@ -30,6 +31,10 @@ class ScriptedEngine final : public ChatEngine {
     void setPaused(bool paused);
     void setModel(const ModelStatus& status);
     const QList<ReplyRequest>& requests() const { return requests_; }  ///< all that were submitted
+    /// What snapshot() says besides what is running; signals the change.
+    void setSnapshot(const EngineSnapshot& snapshot);
+    int forgottenPaths() const { return forgottenPaths_; }
+    bool forgotEverything() const { return forgotEverything_; }
     int running() const { return static_cast<int>(replies_.size()); }
 
     ReplyId submit(const ReplyRequest& request) override;
@@ -38,6 +43,10 @@ class ScriptedEngine final : public ChatEngine {
     void unloadModel() override;
     const ModelStatus& model() const override { return status_; }
     EngineSnapshot snapshot() const override;
+    void forget(const QList<ReplyRequest>& paths) override {
+        forgottenPaths_ += static_cast<int>(paths.size());
+    }
+    void forgetEverything() override { forgotEverything_ = true; }
     quint64 countTokens(const ReplyRequest& request) override;
 
   private:
@@ -45,6 +54,7 @@ class ScriptedEngine final : public ChatEngine {
         ReplyId id = 0;
         Script script;
         int promptTokens = 0;
+        int firstMessage = 0;   ///< of the messages left out
         qsizetype written = 0;  ///< UTF-16 units
         int tokens = 0;
         QElapsedTimer clock;
@@ -61,6 +71,9 @@ class ScriptedEngine final : public ChatEngine {
     Writer writer_;
     double rate_ = 0;
     bool paused_ = false;
+    int forgottenPaths_ = 0;
+    bool forgotEverything_ = false;
+    EngineSnapshot snapshot_;
     ModelStatus status_;
     QList<ReplyRequest> requests_;
     QList<Reply> replies_;

@@ -42,7 +42,9 @@ QJsonObject toJson(const Message& message, const QHash<MessageId, int>& numbers)
         json["generated"] =
             QJsonObject{{"vocabulary", QString::number(message.generated.vocabularyHash, 16)}, {"ids", ids}};
     }
-    if (message.stats != ReplyStats{}) json["stats"] = toJson(message.stats);
+    ReplyStats stats = message.stats;
+    stats.firstKept = numbers.value(stats.firstKept, 0);
+    if (stats != ReplyStats{}) json["stats"] = toJson(stats);
     return json;
 }
 
@@ -116,6 +118,7 @@ QByteArray toJson(const Conversation& conversation, const MessageTree& tree) {
                      {"folder", conversation.folder},
                      {"active", numbers.value(tree.activeLeaf(), 0)},
                      {"messages", list}};
+    if (conversation.whenFull) json["whenFull"] = static_cast<int>(*conversation.whenFull);
     if (conversation.sampling) json["sampling"] = toJson(*conversation.sampling);
     return QJsonDocument(json).toJson();
 }
@@ -147,6 +150,9 @@ ImportedConversation fromJson(const QByteArray& bytes) {
     if (document["sampling"].isObject())
         conversation.sampling = samplingFromJson(document["sampling"].toObject());
 
+    if (document["whenFull"].isDouble())
+        conversation.whenFull = document["whenFull"].toInt() == 0 ? WhenFull::Stop : WhenFull::LeaveOutOldest;
+
     QHash<int, MessageId> ids;
     for (const QJsonValue& value : document["messages"].toArray()) {
         Message message = messageFrom(value.toObject());
@@ -159,6 +165,7 @@ ImportedConversation fromJson(const QByteArray& bytes) {
         message.id = ConversationStore::newId();
         message.conversation = conversation.id;
         message.parent = ids.value(parent, 0);
+        message.stats.firstKept = ids.value(static_cast<int>(message.stats.firstKept), 0);
         ids.insert(number, message.id);
         result.messages.append(message);
     }

@@ -15,6 +15,8 @@ QString oneOf(const QString& value, const QStringList& allowed) {
 
 const QStringList kThemes = {QStringLiteral("system"), QStringLiteral("light"), QStringLiteral("dark")};
 const QStringList kDevices = {QStringLiteral("best"), QStringLiteral("cpu"), QStringLiteral("cuda")};
+const QStringList kWhenFull = {QStringLiteral("stop"), QStringLiteral("leaveOut")};
+constexpr qint64 kMostCacheBytes = qint64(1) << 50;
 const QStringList kKvTypes = {QStringLiteral("f16"), QStringLiteral("q8_0"), QStringLiteral("q4_0")};
 constexpr int kMostThreads = 1024;
 constexpr int kMostContext = 1 << 24;
@@ -56,6 +58,11 @@ ModelOptions Settings::modelOptions() const {
     options.contextTokens = std::clamp(file_.value("model/context", 0).toInt(), 0, kMostContext);
     options.kvType = oneOf(file_.value("model/kvType").toString(), kKvTypes);
     options.draftPath = draftFor(options.path);
+    options.hostCacheBytes = std::clamp<qint64>(
+        file_.value("cache/hostBytes", options.hostCacheBytes).toLongLong(), 0, kMostCacheBytes);
+    options.diskCache = file_.value("cache/onDisk", true).toBool();
+    options.diskCacheBytes = std::clamp<qint64>(
+        file_.value("cache/diskBytes", options.diskCacheBytes).toLongLong(), 0, kMostCacheBytes);
     return options;
 }
 
@@ -65,6 +72,9 @@ void Settings::setModelOptions(const ModelOptions& options) {
     set("model/threads", options.threads);
     set("model/context", options.contextTokens);
     set("model/kvType", options.kvType);
+    set("cache/hostBytes", options.hostCacheBytes);
+    set("cache/onDisk", options.diskCache);
+    set("cache/diskBytes", options.diskCacheBytes);
 }
 
 QString Settings::draftFor(const QString& model) const {
@@ -85,6 +95,15 @@ SamplingSettings Settings::sampling() const {
 
 void Settings::setSampling(const SamplingSettings& sampling) {
     set("sampling", QString::fromUtf8(QJsonDocument(toJson(sampling)).toJson(QJsonDocument::Compact)));
+}
+
+WhenFull Settings::whenFull() const {
+    const QString choice = file_.value("context/whenFull").toString();
+    return choice == kWhenFull[0] ? WhenFull::Stop : WhenFull::LeaveOutOldest;
+}
+
+void Settings::setWhenFull(WhenFull whenFull) {
+    set("context/whenFull", kWhenFull[static_cast<int>(whenFull)]);
 }
 
 QString Settings::systemPrompt() const {

@@ -37,6 +37,9 @@ class Settings : public QObject {
 
     SamplingSettings sampling() const;
     void setSampling(const SamplingSettings& sampling);
+    /// What conversations do when they outgrow the context, if they have no choice of their own.
+    WhenFull whenFull() const;
+    void setWhenFull(WhenFull whenFull);
     QString systemPrompt() const;  ///< of new conversations
     void setSystemPrompt(const QString& text);
 

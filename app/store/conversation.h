@@ -34,6 +34,11 @@ enum class EndReason {
     Failed,
 };
 
+/// What to do when a conversation no longer fits into the context. Never silent: either it is said and
+/// nothing is answered, or the oldest whole turns are left out of the prompt, which is stored with the answer
+/// and marked in the conversation.
+enum class WhenFull { Stop, LeaveOutOldest };
+
 /// How replies are drawn. The defaults suit a chat; a conversation may have its own.
 struct SamplingSettings {
     double temperature = 0.7;  ///< 0: always the likeliest token
@@ -65,6 +70,11 @@ struct ReplyStats {
     double prefillTokensPerSecond = 0;
     double decodeTokensPerSecond = 0;
     EndReason reason = EndReason::None;
+    /// When the context was full: the message that the prompt began with, after the system prompt; those
+    /// before it were left out, `leftOut` of them with `leftOutTokens` tokens. 0: none were.
+    MessageId firstKept = 0;
+    int leftOut = 0;
+    int leftOutTokens = 0;
     QString model;
     QString device;
 
@@ -110,6 +120,7 @@ struct Conversation {
     QString folder;  ///< empty: none
     /// Nothing: Settings::sampling().
     std::optional<SamplingSettings> sampling;
+    std::optional<WhenFull> whenFull;  ///< nothing: Settings::whenFull()
 
     bool operator==(const Conversation&) const = default;
 };

@@ -69,21 +69,27 @@ SamplingSettings samplingFromJson(const QJsonObject& json) {
 }
 
 QJsonObject toJson(const ReplyStats& stats) {
-    return {{"promptTokens", stats.promptTokens},
-            {"cachedTokens", stats.cachedTokens},
-            {"newTokens", stats.newTokens},
-            {"draftedTokens", stats.draftedTokens},
-            {"acceptedTokens", stats.acceptedTokens},
-            {"speculationGain", stats.speculationGain},
-            {"contextTokens", stats.contextTokens},
-            {"contextLimit", stats.contextLimit},
-            {"queueMillis", stats.queueMillis},
-            {"ttftMillis", stats.ttftMillis},
-            {"prefillTokensPerSecond", stats.prefillTokensPerSecond},
-            {"decodeTokensPerSecond", stats.decodeTokensPerSecond},
-            {"reason", static_cast<int>(stats.reason)},
-            {"model", stats.model},
-            {"device", stats.device}};
+    QJsonObject json{{"promptTokens", stats.promptTokens},
+                     {"cachedTokens", stats.cachedTokens},
+                     {"newTokens", stats.newTokens},
+                     {"draftedTokens", stats.draftedTokens},
+                     {"acceptedTokens", stats.acceptedTokens},
+                     {"speculationGain", stats.speculationGain},
+                     {"contextTokens", stats.contextTokens},
+                     {"contextLimit", stats.contextLimit},
+                     {"queueMillis", stats.queueMillis},
+                     {"ttftMillis", stats.ttftMillis},
+                     {"prefillTokensPerSecond", stats.prefillTokensPerSecond},
+                     {"decodeTokensPerSecond", stats.decodeTokensPerSecond},
+                     {"reason", static_cast<int>(stats.reason)},
+                     {"model", stats.model},
+                     {"device", stats.device}};
+    if (stats.firstKept != 0) {
+        json["firstKept"] = QString::number(stats.firstKept);  // JSON numbers are doubles to most readers
+        json["leftOut"] = stats.leftOut;
+        json["leftOutTokens"] = stats.leftOutTokens;
+    }
+    return json;
 }
 
 ReplyStats statsFromJson(const QJsonObject& json) {
@@ -101,6 +107,9 @@ ReplyStats statsFromJson(const QJsonObject& json) {
     stats.prefillTokensPerSecond = json["prefillTokensPerSecond"].toDouble();
     stats.decodeTokensPerSecond = json["decodeTokensPerSecond"].toDouble();
     stats.reason = toEnum(json["reason"].toVariant(), EndReason::Failed, EndReason::None);
+    stats.firstKept = json["firstKept"].toString().toLongLong();
+    stats.leftOut = json["leftOut"].toInt();
+    stats.leftOutTokens = json["leftOutTokens"].toInt();
     stats.model = json["model"].toString();
     stats.device = json["device"].toString();
     return stats;
@@ -118,7 +127,9 @@ QVariantList toRow(const Conversation& conversation) {
             conversation.archived ? 1 : 0,
             conversation.folder.isNull() ? QStringLiteral("") : conversation.folder,
             conversation.sampling ? compact(toJson(*conversation.sampling))
-                                  : QVariant(QMetaType(QMetaType::QString))};
+                                  : QVariant(QMetaType(QMetaType::QString)),
+            conversation.whenFull ? QVariant(static_cast<int>(*conversation.whenFull))
+                                  : QVariant(QMetaType(QMetaType::Int))};
 }
 
 Conversation conversationFromRow(const QSqlQuery& row) {
@@ -134,6 +145,8 @@ Conversation conversationFromRow(const QSqlQuery& row) {
     conversation.archived = row.value(8).toInt() != 0;
     conversation.folder = row.value(9).toString();
     if (!row.isNull(10)) conversation.sampling = samplingFromJson(parse(row.value(10)));
+    if (!row.isNull(11))
+        conversation.whenFull = toEnum(row.value(11), WhenFull::LeaveOutOldest, WhenFull::LeaveOutOldest);
     return conversation;
 }
 

@@ -20,7 +20,7 @@ ReplyStats statsFromJson(const QJsonObject& json);
 /// In the order of the names.
 inline const QString kConversationColumns = QStringLiteral(
     "id, title, created, updated, model_path, system_prompt, active_leaf, pinned, archived, folder, "
-    "sampling");
+    "sampling, when_full");
 QVariantList toRow(const Conversation& conversation);
 Conversation conversationFromRow(const QSqlQuery& row);
 

@@ -35,6 +35,10 @@ const QList<MigrationStep> kSteps = {
         QStringLiteral("CREATE INDEX messages_conversation ON messages(conversation)"),
         QStringLiteral("CREATE INDEX messages_parent ON messages(parent)"),
     },
+    {
+        // Null: as the settings say.
+        QStringLiteral("ALTER TABLE conversations ADD COLUMN when_full INTEGER"),
+    },
 };
 
 // Only final messages are indexed (1 is Streaming), so that a growing reply is not indexed again at each

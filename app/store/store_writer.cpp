@@ -163,7 +163,7 @@ void StoreWriter::updateConversation(const Conversation& conversation) {
     const bool done = write(0, [&] {
         return database_.run(QStringLiteral("UPDATE conversations SET title = ?, updated = ?, model_path = ?,"
                                             " system_prompt = ?, pinned = ?, archived = ?, folder = ?,"
-                                            " sampling = ? WHERE id = ?"),
+                                            " sampling = ?, when_full = ? WHERE id = ?"),
                              values);
     });
     if (done) announce(conversation.id);

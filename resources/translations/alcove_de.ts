@@ -220,7 +220,146 @@
     </message>
 </context>
 <context>
+    <name>ui::EnginePanel</name>
+    <message>
+        <source>Engine</source>
+        <translation>Rechenwerk</translation>
+    </message>
+    <message>
+        <source>Device</source>
+        <translation>Gerät</translation>
+    </message>
+    <message>
+        <source>Answering, waiting</source>
+        <translation>Antworten, wartend</translation>
+    </message>
+    <message>
+        <source>Replies being written, and those that wait</source>
+        <translation>Antworten in Arbeit und solche, die warten</translation>
+    </message>
+    <message>
+        <source>Blocks used</source>
+        <translation>Belegte Blöcke</translation>
+    </message>
+    <message>
+        <source>Of 16 tokens of keys and values, on the device</source>
+        <translation>Zu 16 Token Schlüssel und Werte, auf dem Gerät</translation>
+    </message>
+    <message>
+        <source>Blocks free</source>
+        <translation>Freie Blöcke</translation>
+    </message>
+    <message>
+        <source>Blocks cached</source>
+        <translation>Vorgehaltene Blöcke</translation>
+    </message>
+    <message>
+        <source>Of those used: kept for a next turn, given up when room is needed</source>
+        <translation>Von den belegten: für die nächste Runde aufgehoben, bei Platzbedarf abgegeben</translation>
+    </message>
+    <message>
+        <source>Blocks in host memory</source>
+        <translation>Blöcke im Hauptspeicher</translation>
+    </message>
+    <message>
+        <source>What the device had no room for</source>
+        <translation>Wofür auf dem Gerät kein Platz war</translation>
+    </message>
+    <message>
+        <source>Blocks on disk</source>
+        <translation>Blöcke auf der Platte</translation>
+    </message>
+    <message>
+        <source>Kept for the next start</source>
+        <translation>Für den nächsten Start aufgehoben</translation>
+    </message>
+    <message>
+        <source>Cache hits</source>
+        <translation>Treffer im Cache</translation>
+    </message>
+    <message>
+        <source>Share of all prompt tokens that were found in the cache</source>
+        <translation>Anteil aller Prompt-Token, die im Cache gefunden wurden</translation>
+    </message>
+    <message>
+        <source>Tokens saved</source>
+        <translation>Gesparte Token</translation>
+    </message>
+    <message>
+        <source>Prompt tokens that were not computed again</source>
+        <translation>Prompt-Token, die nicht noch einmal gerechnet wurden</translation>
+    </message>
+    <message>
+        <source>Time in the queue</source>
+        <translation>Zeit in der Warteschlange</translation>
+    </message>
+    <message>
+        <source>Mean of the last replies</source>
+        <translation>Mittel der letzten Antworten</translation>
+    </message>
+    <message>
+        <source>Time to first token</source>
+        <translation>Zeit bis zum ersten Token</translation>
+    </message>
+    <message>
+        <source>Between tokens (median)</source>
+        <translation>Zwischen Token (Median)</translation>
+    </message>
+    <message>
+        <source>Between tokens (99 %)</source>
+        <translation>Zwischen Token (99 %)</translation>
+    </message>
+    <message>
+        <source>Tokens a second</source>
+        <translation>Token pro Sekunde</translation>
+    </message>
+    <message>
+        <source>All replies together</source>
+        <translation>Alle Antworten zusammen</translation>
+    </message>
+    <message>
+        <source>Evicted, brought back</source>
+        <translation>Verdrängt, zurückgeholt</translation>
+    </message>
+    <message>
+        <source>Blocks that left the device, and that came back</source>
+        <translation>Blöcke, die das Gerät verließen, und die zurückkamen</translation>
+    </message>
+    <message>
+        <source>Preempted</source>
+        <translation>Unterbrochen</translation>
+    </message>
+    <message>
+        <source>Replies that had to wait because blocks ran out</source>
+        <translation>Antworten, die warten mussten, weil Blöcke fehlten</translation>
+    </message>
+    <message>
+        <source>No model is loaded</source>
+        <translation>Kein Modell geladen</translation>
+    </message>
+</context>
+<context>
     <name>ui::MainWindow</name>
+    <message>
+        <source>When the context is full</source>
+        <translation>Wenn der Kontext voll ist</translation>
+    </message>
+    <message>
+        <source>As in the settings</source>
+        <translation>Wie in den Einstellungen</translation>
+    </message>
+    <message>
+        <source>Leave out the oldest turns, and mark it</source>
+        <translation>Älteste Runden weglassen und das zeigen</translation>
+    </message>
+    <message>
+        <source>Stop and say so</source>
+        <translation>Anhalten und es sagen</translation>
+    </message>
+    <message>
+        <source>Engine</source>
+        <translation>Rechenwerk</translation>
+    </message>
     <message>
         <source>Show the sidebar</source>
         <translation>Seitenleiste einblenden</translation>
@@ -304,6 +443,18 @@
 </context>
 <context>
     <name>ui::MessageDelegate</name>
+    <message>
+        <source>The context is full: the model no longer reads the message above</source>
+        <translation>Der Kontext ist voll: Das Modell liest die Nachricht darüber nicht mehr</translation>
+    </message>
+    <message>
+        <source>The context is full: the model no longer reads the %1 messages above</source>
+        <translation>Der Kontext ist voll: Das Modell liest die %1 Nachrichten darüber nicht mehr</translation>
+    </message>
+    <message>
+        <source>context full: %1 messages left out</source>
+        <translation>Kontext voll: %1 Nachrichten weggelassen</translation>
+    </message>
     <message>
         <source>%1 tok/s</source>
         <translation>%1 Tok/s</translation>
@@ -475,6 +626,54 @@
 </context>
 <context>
     <name>ui::SettingsDialog</name>
+    <message>
+        <source>None</source>
+        <translation>Keiner</translation>
+    </message>
+    <message>
+        <source>Warm chats in memory</source>
+        <translation>Warme Chats im Speicher</translation>
+    </message>
+    <message>
+        <source>Main memory for what the device has no room for, so that nothing is computed twice</source>
+        <translation>Hauptspeicher für das, wofür auf dem Gerät kein Platz ist, damit nichts zweimal gerechnet wird</translation>
+    </message>
+    <message>
+        <source>Keep chats warm across restarts</source>
+        <translation>Chats über Neustarts warm halten</translation>
+    </message>
+    <message>
+        <source>In files only you can read. Switched off, they are erased</source>
+        <translation>In Dateien, die nur du lesen kannst. Abgeschaltet werden sie gelöscht</translation>
+    </message>
+    <message>
+        <source>On disk</source>
+        <translation>Auf der Platte</translation>
+    </message>
+    <message>
+        <source>At most</source>
+        <translation>Höchstens</translation>
+    </message>
+    <message>
+        <source>Of these files, all models together</source>
+        <translation>Von diesen Dateien, alle Modelle zusammen</translation>
+    </message>
+    <message>
+        <source>Leave out the oldest turns, and mark it</source>
+        <translation>Älteste Runden weglassen und das zeigen</translation>
+    </message>
+    <message>
+        <source>Stop and say so</source>
+        <translation>Anhalten und es sagen</translation>
+    </message>
+    <message>
+        <source>When the context is full</source>
+        <translation>Wenn der Kontext voll ist</translation>
+    </message>
+    <message>
+        <source>A chat may have its own choice</source>
+        <translation>Ein Chat kann es anders halten</translation>
+    </message>
     <message>
         <source>Settings</source>
         <translation>Einstellungen</translation>
@@ -662,6 +861,10 @@
 </context>
 <context>
     <name>ui::ShortcutsDialog</name>
+    <message>
+        <source>Engine</source>
+        <translation>Rechenwerk</translation>
+    </message>
     <message>
         <source>Keyboard shortcuts</source>
         <translation>Tastenkürzel</translation>

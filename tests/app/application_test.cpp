@@ -104,6 +104,37 @@ class ApplicationTest : public QObject {
         QVERIFY(program->store().conversations().isEmpty());
     }
 
+    void removingAConversationMakesTheEngineForgetAllItsBranches() {
+        auto scripted = std::make_unique<ScriptedEngine>();
+        ScriptedEngine& engine = *scripted;
+        auto program = start(std::move(scripted));
+        ChatSession& session = program->newSession();
+        QVERIFY(session.send("go"));
+        QTRY_VERIFY(!session.isBusy());
+        session.regenerate();
+        QTRY_VERIFY(!session.isBusy());
+        program->removeConversation(session.conversation().id);
+        QCOMPARE(engine.forgottenPaths(), 2);
+        QVERIFY(!engine.forgotEverything());
+    }
+
+    void whatAnotherModelAnsweredIsForgottenWithEverythingElse() {
+        auto scripted = std::make_unique<ScriptedEngine>();
+        ScriptedEngine& engine = *scripted;
+        auto program = start(std::move(scripted));
+        ChatSession& session = program->newSession();
+        QVERIFY(session.send("go"));
+        QTRY_VERIFY(!session.isBusy());
+        const ConversationId id = session.conversation().id;
+        program->release(session);
+        ModelStatus other = engine.model();
+        other.vocabularyHash = 2;
+        engine.setModel(other);
+        program->store().flush();
+        program->removeConversation(id);
+        QVERIFY(engine.forgotEverything());
+    }
+
     void endingTheProgramKeepsWhatWasWritten() {
         auto scripted = std::make_unique<ScriptedEngine>();
         scripted->setText(QString("word ").repeated(5000));

@@ -308,6 +308,76 @@ class ChatSessionTest : public QObject {
         QVERIFY(session_->contextUse().isFull());
     }
 
+    void aFullContextLeavesOutTheOldestTurnsOnceAndKeepsThat() {
+        session_->setSystemPrompt("Be brief.");
+        ask("one");
+        ask("two");
+        engine_->setWriter([](const ReplyRequest&) {
+            ScriptedEngine::Script script{"answer", {}, EndReason::Stop};
+            script.leftOut = 2;
+            return script;
+        });
+        QSignalSpy changed(session_.get(), &ChatSession::messageChanged);
+        QCOMPARE(session_->firstKeptIndex(), -1);
+        ask("three");
+        QCOMPARE(session_->firstKeptIndex(), 2);
+        QVERIFY(changed.contains(QVariantList{2}));
+        QCOMPARE(session_->messageAt(5).stats.leftOut, 2);
+        QCOMPARE(session_->messageAt(5).stats.firstKept, session_->messageAt(2).id);
+        QVERIFY(session_->messageAt(5).stats.leftOutTokens > 0);
+        QCOMPARE(session_->messageAt(5).stats.newTokens, 2);
+        reopen();
+        QCOMPARE(session_->firstKeptIndex(), 2);
+        engine_->setText("more");
+        ask("four");
+        QCOMPARE(textsOf(engine_->requests().last()),
+                 (QStringList{"Be brief.", "two", "You said: two", "three", "answer", "four"}));
+    }
+
+    void aCutBelongsToItsBranchAndToItsContext() {
+        ask("one");
+        ask("two");
+        engine_->setWriter([](const ReplyRequest&) {
+            ScriptedEngine::Script script{"answer", {}, EndReason::Stop};
+            script.leftOut = 2;
+            return script;
+        });
+        ask("three");
+        engine_->setText("again");
+        QCOMPARE(session_->firstKeptIndex(), 2);
+        session_->edit(4, "three, shorter");
+        QTRY_VERIFY(!session_->isBusy());
+        QCOMPARE(session_->firstKeptIndex(), -1);
+        QCOMPARE(engine_->requests().last().messages.size(), 5);
+        session_->selectVersion(4, 0);
+        QCOMPARE(session_->firstKeptIndex(), 2);
+        ModelStatus larger = engine_->model();
+        larger.contextLimit = 8192;
+        engine_->setModel(larger);
+        QCOMPARE(session_->firstKeptIndex(), -1);
+    }
+
+    void aChatMayRatherStopWhenTheContextIsFull() {
+        ask("one");
+        QCOMPARE(engine_->requests().last().whenFull, WhenFull::LeaveOutOldest);
+        settings_->setWhenFull(WhenFull::Stop);
+        ask("two");
+        QCOMPARE(engine_->requests().last().whenFull, WhenFull::Stop);
+        session_->setWhenFull(WhenFull::LeaveOutOldest);
+        reopen();
+        QCOMPARE(session_->whenFull(), WhenFull::LeaveOutOldest);
+        ask("three");
+        QCOMPARE(engine_->requests().last().whenFull, WhenFull::LeaveOutOldest);
+    }
+
+    void anotherSystemPromptMakesTheOldPrefixesWorthless() {
+        ask("one");
+        session_->setSystemPrompt("Be kind.");
+        QCOMPARE(engine_->forgottenPaths(), 1);
+        session_->setSystemPrompt("Be kind.");
+        QCOMPARE(engine_->forgottenPaths(), 1);
+    }
+
     void theContextMeterFollowsThePath() {
         QTRY_COMPARE(session_->contextUse().limit, 4096);
         ask("four");  // 1 + 1 tokens, "You said: four" is 4 more

@@ -73,7 +73,8 @@ class ConversationStoreTest : public QObject {
         Message answer = message(chat.id, question.id, Role::Assistant, "42", MessageState::Failed);
         answer.error = "the device failed";
         answer.generated = {0xFEDCBA9876543210ULL, {0, 1, 151935, -1}};
-        answer.stats = {1, 2, 3, 4, 5, 6, 7, 8.5, 9.5, 10.5, 11.5, EndReason::Failed, "m", "cpu"};
+        answer.stats = {1,  2,  3,  4,   5,    1.5, 6, 7, 8.5, 9.5, 10.5, 11.5, EndReason::Failed,
+                        12, 13, 14, "m", "cpu"};
         chat.activeLeaf = answer.id;
         store_->addTree(chat, {question, answer});
         reopen();

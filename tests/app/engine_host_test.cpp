@@ -1,5 +1,6 @@
 #include "app/chat/engine_host.h"
 
+#include <QDirIterator>
 #include <QFile>
 #include <QSignalSpy>
 #include <QTemporaryDir>
@@ -319,6 +320,111 @@ class EngineHostTest : public QObject {
         const ReplyId reply = host_->submit(request);
         QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(reply), 30000);
         QCOMPARE(counted.first().at(1).toInt(), heard_->stats[reply].promptTokens);
+    }
+
+    void deletedChatsLeaveNoFilesAndOthersStayWarm() {
+        QTemporaryDir folder;
+        const auto files = [&folder] {
+            int count = 0;
+            QDirIterator all(folder.path(), {"*.kv"}, QDir::Files, QDirIterator::Subdirectories);
+            for (; all.hasNext(); ++count) {
+                all.next();
+                const auto others =
+                    QFile::ReadGroup | QFile::WriteGroup | QFile::ReadOther | QFile::WriteOther;
+                if ((all.fileInfo().permissions() & others) != 0) return -1;
+            }
+            return count;
+        };
+        const auto open = [&] {
+            cleanup();
+            init();
+            host_->setCacheFolder(folder.path());
+            load();
+        };
+        open();
+        Settings settings(folder.filePath("alcove.ini"));
+        ConversationStore store(folder.filePath("conversations.db"));
+        SamplingSettings sampling;
+        sampling.seed = 3;
+        sampling.maxNewTokens = 40;
+        settings.setSampling(sampling);
+        std::vector<MessageTree> trees;
+        std::vector<Conversation> chats;
+        for (const char* text : {"What is the answer?", "Quite another question"}) {
+            ChatSession session(0, store, *host_, settings);
+            QVERIFY(session.send(text));
+            QTRY_VERIFY_WITH_TIMEOUT(!session.isBusy(), 30000);
+            trees.push_back(session.tree());
+            chats.push_back(session.conversation());
+        }
+        open();
+        const int both = files();
+        QVERIFY2(both > 0, "kept at the end, for their owner alone");
+        forgetConversation(*host_, chats[0], trees[0]);
+        open();  // whatever was asked for is done by then
+        const int one = files();
+        QVERIFY(one > 0 && one < both);
+        forgetConversation(*host_, chats[1], trees[1]);
+        open();
+        QCOMPARE(files(), 0);
+    }
+
+    void withNoModelDeletingAChatErasesAllFiles() {
+        QTemporaryDir folder;
+        host_->setCacheFolder(folder.path());
+        load();
+        host_->submit(requestFor("Hello.", 40));
+        QTRY_VERIFY_WITH_TIMEOUT(!heard_->stats.isEmpty(), 30000);
+        host_->unloadModel();
+        host_->forgetEverything();
+        cleanup();
+        QVERIFY(!QDirIterator(folder.path(), {"*.kv"}, QDir::Files, QDirIterator::Subdirectories).hasNext());
+        init();
+    }
+
+    void switchedOffTheFilesGo() {
+        QTemporaryDir folder;
+        host_->setCacheFolder(folder.path());
+        load();
+        host_->submit(requestFor("Hello.", 40));
+        QTRY_VERIFY_WITH_TIMEOUT(!heard_->stats.isEmpty(), 30000);
+        ModelOptions off = optionsFor(tiny_);
+        off.diskCache = false;
+        host_->loadModel(off);
+        QTRY_COMPARE_WITH_TIMEOUT(host_->model().state, ModelState::Ready, 30000);
+        host_->submit(requestFor("Hello.", 40));
+        cleanup();
+        QVERIFY(!QDirIterator(folder.path(), {"*.kv"}, QDir::Files, QDirIterator::Subdirectories).hasNext());
+        init();
+    }
+
+    void aFullContextLeavesOutTheOldestTurnsAndSaysWhich() {
+        load();
+        QTemporaryDir folder;
+        Settings settings(folder.filePath("alcove.ini"));
+        ConversationStore store(folder.filePath("conversations.db"));
+        ChatSession session(0, store, *host_, settings);
+        SamplingSettings sampling;
+        sampling.seed = 3;
+        sampling.maxNewTokens = 30;
+        session.setSampling(sampling);
+        int cuts = 0;
+        MessageId kept = 0;
+        for (int turn = 0; turn < 14; ++turn) {
+            QVERIFY(session.send(QString("Question number %1: what is the answer to it?").arg(turn)));
+            QTRY_VERIFY_WITH_TIMEOUT(!session.isBusy(), 30000);
+            const Message& answer = session.messageAt(session.messageCount() - 1);
+            QVERIFY2(answer.state == MessageState::Complete, qPrintable(answer.error));
+            if (answer.stats.leftOut == 0) continue;
+            ++cuts;
+            QVERIFY(answer.stats.promptTokens <= 512 * 6 / 10);
+            QVERIFY(answer.stats.firstKept != kept);
+            kept = answer.stats.firstKept;
+            QCOMPARE(session.messageAt(session.firstKeptIndex()).id, kept);
+            QCOMPARE(session.messageAt(session.firstKeptIndex()).role, Role::User);
+        }
+        QVERIFY(cuts >= 1);
+        QVERIFY2(cuts <= 5, "a little each turn");
     }
 
     void aSessionRunsOnTheRealEngineAndItsIdsComeBackUnchanged() {

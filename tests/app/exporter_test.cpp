@@ -25,6 +25,7 @@ void randomTree(std::mt19937& random, Conversation& chat, QList<Message>& messag
     chat.folder = texts[below(5)];
     if (below(2) == 0)
         chat.sampling = SamplingSettings{0.1 * below(10), below(50), 0.5, 0.25, 1.125, 0.5, -1, {}, 9, {"x"}};
+    if (below(2) == 0) chat.whenFull = below(2) == 0 ? WhenFull::Stop : WhenFull::LeaveOutOldest;
     if (chat.sampling && below(2) == 0) chat.sampling->seed = std::numeric_limits<quint64>::max();
     const int count = below(20);
     for (int i = 0; i < count; ++i) {
@@ -38,6 +39,8 @@ void randomTree(std::mt19937& random, Conversation& chat, QList<Message>& messag
         if (below(2) == 0) one.generated = {0xFFFFFFFFFFFFFFF1ULL, {below(100000), -1, 0}};
         if (below(2) == 0) one.stats.ttftMillis = 12.0625;
         if (below(2) == 0) one.stats.reason = EndReason::Length;
+        if (below(4) == 0) one.stats.firstKept = one.parent;
+        one.stats.leftOut = one.stats.firstKept != 0 ? 3 : 0;
         messages.append(one);
     }
     chat.activeLeaf = messages.isEmpty() ? 0 : messages[below(count)].id;
@@ -77,6 +80,7 @@ class ExporterTest : public QObject {
             QCOMPARE(one.conversation, back.conversation.id);
             one.id = original.value(one.id);
             one.parent = original.value(one.parent);
+            one.stats.firstKept = original.value(one.stats.firstKept);
             one.conversation = chat.id;
             QVERIFY(one == messages[i]);
         }

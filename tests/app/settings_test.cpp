@@ -21,6 +21,7 @@ class SettingsTest : public QObject {
         QVERIFY(settings.sendOnEnter());
         QCOMPARE(settings.modelOptions(), ModelOptions());
         QCOMPARE(settings.sampling(), SamplingSettings());
+        QCOMPARE(settings.whenFull(), WhenFull::LeaveOutOldest);
         QCOMPARE(settings.lastConversation(), ConversationId(0));
     }
 
@@ -30,7 +31,8 @@ class SettingsTest : public QObject {
             Settings settings(file());
             settings.setTheme(ThemeChoice::Dark);
             settings.setSendOnEnter(false);
-            settings.setModelOptions({"/m/ä b.gguf", "cpu", 3, 4096, "q8_0"});
+            settings.setModelOptions({"/m/ä b.gguf", "cpu", 3, 4096, "q8_0", {}, 5, false, 7});
+            settings.setWhenFull(WhenFull::Stop);
             settings.setSampling(sampling);
             settings.setSystemPrompt("Line one\nline \"two\"");
             settings.setLastConversation(1234567890123456789);
@@ -39,7 +41,9 @@ class SettingsTest : public QObject {
         const Settings settings(file());
         QCOMPARE(settings.theme(), ThemeChoice::Dark);
         QVERIFY(!settings.sendOnEnter());
-        QCOMPARE(settings.modelOptions(), (ModelOptions{"/m/ä b.gguf", "cpu", 3, 4096, "q8_0"}));
+        QCOMPARE(settings.modelOptions(),
+                 (ModelOptions{"/m/ä b.gguf", "cpu", 3, 4096, "q8_0", {}, 5, false, 7}));
+        QCOMPARE(settings.whenFull(), WhenFull::Stop);
         QCOMPARE(settings.sampling(), sampling);
         QCOMPARE(settings.systemPrompt(), QString("Line one\nline \"two\""));
         QCOMPARE(settings.lastConversation(), ConversationId(1234567890123456789));

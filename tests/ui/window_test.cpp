@@ -1,5 +1,6 @@
 #include <QAccessible>
 #include <QApplication>
+#include <QCheckBox>
 #include <QClipboard>
 #include <QComboBox>
 #include <QDir>
@@ -21,6 +22,7 @@
 #include "tests/engine/support/tiny_chat_model.h"
 #include "ui/composer.h"
 #include "ui/conversation_list.h"
+#include "ui/engine_panel.h"
 #include "ui/main_window.h"
 #include "ui/message_delegate.h"
 #include "ui/message_model.h"
@@ -334,6 +336,137 @@ class WindowTest : public QObject {
         QTRY_VERIFY_WITH_TIMEOUT(!program_->window->conversations()->model()->isBusy(slow), kPatience);
         program_->window->openConversation(slow);
         QCOMPARE(program_->last().text, longText(300));
+    }
+
+    void twoChatsAnswerAtOnceAndSwitchingRepaintsAtOnce() {
+        program_->engine->setWriter([](const app::ReplyRequest& request) {
+            return ScriptedEngine::Script{
+                request.messages.last().text.repeated(4000), {}, app::EndReason::Stop};
+        });
+        program_->engine->setTokensPerSecond(400);
+        ui::MessageView* view = program_->window->messageView();
+        std::vector<app::ConversationId> chats;
+        for (const QString& text : {QStringLiteral("aaaa "), QStringLiteral("bbbb ")}) {
+            program_->window->newChat();
+            program_->ask(text.trimmed() + QLatin1Char(' '));
+            QTRY_VERIFY_WITH_TIMEOUT(!program_->last().text.isEmpty(), kPatience);
+            chats.push_back(program_->window->session()->conversation().id);
+        }
+        QCOMPARE(program_->engine->running(), 2);
+        qsizetype seen[2] = {0, 0};
+        for (int round = 0; round < 6; ++round) {
+            const int which = round % 2;
+            program_->window->openConversation(chats[size_t(which)]);
+            // With no turn of the event loop: what is shown now is this chat with all its text so far.
+            const int paints = view->paintCount();
+            view->viewport()->repaint();
+            QVERIFY(view->paintCount() > paints);
+            view->selectAll();
+            const QString shown = view->selectedText();
+            const QChar own = which == 0 ? QLatin1Char('a') : QLatin1Char('b');
+            QVERIFY(shown.contains(own) && !shown.contains(which == 0 ? QLatin1Char('b') : QLatin1Char('a')));
+            const qsizetype length = program_->last().text.size();
+            QVERIFY2(length > seen[which], "it wrote on while the other was shown");
+            seen[which] = length;
+            // And it goes on streaming on the screen.
+            const int before = view->paintCount();
+            QTRY_VERIFY_WITH_TIMEOUT(program_->last().text.size() > length + 40, kPatience);
+            QTRY_VERIFY_WITH_TIMEOUT(view->paintCount() > before, kPatience);
+            QVERIFY(program_->window->conversations()->model()->isBusy(chats[0]));
+            QVERIFY(program_->window->conversations()->model()->isBusy(chats[1]));
+        }
+        QCOMPARE(program_->engine->running(), 2);
+    }
+
+    void whatLeftTheContextIsMarkedAndTheFiguresSayIt() {
+        program_->engine->setText(QStringLiteral("An answer."));
+        for (const QString& question : {QStringLiteral("one"), QStringLiteral("two")}) {
+            program_->ask(question);
+            QTRY_VERIFY_WITH_TIMEOUT(program_->idle(), kPatience);
+        }
+        ui::MessageView* view = program_->window->messageView();
+        const ui::MessageModel* model = program_->window->messageView()->model();
+        QTRY_VERIFY(view->isSettled());
+        const int before = view->rowRect(2).height();
+        program_->engine->setWriter([](const app::ReplyRequest&) {
+            ScriptedEngine::Script script{QStringLiteral("Another."), {}, app::EndReason::Stop};
+            script.leftOut = 2;
+            return script;
+        });
+        program_->ask(QStringLiteral("three"));
+        QTRY_VERIFY_WITH_TIMEOUT(program_->idle(), kPatience);
+        QCOMPARE(model->leftOutAbove(2), 2);
+        QCOMPARE(model->leftOutAbove(3), 0);
+        QTRY_VERIFY(view->isSettled());
+        QTRY_VERIFY2(view->rowRect(2).height() > before + 20, "the border takes its place");
+        QVERIFY(
+            ui::MessageDelegate::statsLine(program_->last().stats).contains(QStringLiteral("2 messages")));
+        QAccessibleInterface* list = QAccessible::queryAccessibleInterface(view);
+        QVERIFY(list->child(2)->text(QAccessible::Description).contains(QStringLiteral("2 messages above")));
+        program_.reset();
+        program_.emplace(folder_->path());
+        QCOMPARE(program_->window->messageView()->model()->leftOutAbove(2), 2);
+    }
+
+    void aReplyThatFilledTheContextSaysSo() {
+        program_->engine->setWriter([](const app::ReplyRequest&) {
+            return ScriptedEngine::Script{QStringLiteral("word").repeated(4096), {}, app::EndReason::Length};
+        });
+        program_->ask(QStringLiteral("Go"));
+        QTRY_VERIFY_WITH_TIMEOUT(program_->idle(), kPatience);
+        const QString notice = ui::MessageDelegate::endNotice(program_->last());
+        QVERIFY2(notice.contains(QStringLiteral("context of 4096 tokens is full")), qPrintable(notice));
+    }
+
+    void theEnginePanelShowsWhatIsKeptAndHowLongPeopleWait() {
+        app::EngineSnapshot snapshot;
+        snapshot.device = QStringLiteral("cpu: test");
+        snapshot.running = 2;
+        snapshot.waiting = 1;
+        snapshot.kvBlocksTotal = 1000;
+        snapshot.kvBlocksUsed = 700;
+        snapshot.kvBlocksCached = 650;
+        snapshot.hostBlocks = 40;
+        snapshot.diskBlocks = 1234;
+        snapshot.promptTokens = 2000;
+        snapshot.cachedTokens = 1500;
+        snapshot.queueMillis = 3.5;
+        snapshot.ttftMillis = 210;
+        snapshot.itlP50Millis = 12.5;
+        snapshot.itlP99Millis = 31;
+        program_->engine->setSnapshot(snapshot);
+        QTest::keyClick(&*program_->window, Qt::Key_E, Qt::ControlModifier);
+        auto* panel = program_->window->findChild<ui::EnginePanel*>();
+        QVERIFY(panel != nullptr && panel->isVisible());
+        using Figure = ui::EnginePanel::Figure;
+        QCOMPARE(panel->value(Figure::BlocksUsed), QStringLiteral("700"));
+        QCOMPARE(panel->value(Figure::BlocksFree), QStringLiteral("300"));
+        QCOMPARE(panel->value(Figure::BlocksCached), QStringLiteral("650"));
+        QCOMPARE(panel->value(Figure::HostBlocks), QStringLiteral("40"));
+        QCOMPARE(panel->value(Figure::DiskBlocks), QStringLiteral("1,234"));
+        QCOMPARE(panel->value(Figure::HitRate), QStringLiteral("75.0 %"));
+        QCOMPARE(panel->value(Figure::TokensSaved), QStringLiteral("1,500"));
+        QCOMPARE(panel->value(Figure::QueueTime), QStringLiteral("3.5 ms"));
+        QCOMPARE(panel->value(Figure::FirstToken), QStringLiteral("210 ms"));
+        QCOMPARE(panel->value(Figure::BetweenTokens), QStringLiteral("12.5 ms"));
+        QCOMPARE(panel->value(Figure::BetweenTokensSlow), QStringLiteral("31.0 ms"));
+        snapshot.diskBlocks = 0;
+        program_->engine->setSnapshot(snapshot);
+        QTRY_COMPARE(panel->value(Figure::DiskBlocks), QStringLiteral("0"));
+        panel->close();
+    }
+
+    void theCacheOnDiskCanBeSwitchedOff() {
+        QVERIFY(program_->application->settings().modelOptions().diskCache);
+        ui::SettingsDialog dialog(program_->application->settings());
+        QSignalSpy reload(&dialog, &ui::SettingsDialog::reloadRequested);
+        dialog.findChild<QCheckBox*>(QStringLiteral("diskCache"))->setChecked(false);
+        auto* full = dialog.findChild<QComboBox*>(QStringLiteral("whenFull"));
+        full->setCurrentIndex(1);
+        dialog.reject();
+        QCOMPARE(reload.size(), 1);
+        QVERIFY(!program_->application->settings().modelOptions().diskCache);
+        QCOMPARE(program_->application->settings().whenFull(), app::WhenFull::Stop);
     }
 
     void aDraftWaitsInItsConversation() {
