@@ -68,14 +68,14 @@ class PromptRun {
             const Completion& completion = running_.at(finished->id).completion;
             nlohmann::ordered_json answer{{"text", completion.text}, {"ids", completion.ids}};
             answer.update(statsJson(finished->stats, finished->reason, engine_.stats()));
-            end(finished->id, std::move(answer));
+            end(finished->id, answer);
         } else if (const auto* failure = std::get_if<engine::Failed>(&event)) {
             ++failed_;
             end(failure->id, {{"error", failure->error.message}});
         }
     }
 
-    void end(engine::RequestId id, nlohmann::ordered_json answer) {
+    void end(engine::RequestId id, const nlohmann::ordered_json& answer) {
         const size_t line = running_.at(id).line;
         running_.erase(id);
         nlohmann::ordered_json& out = answers_[line] = nlohmann::ordered_json::object();

@@ -69,9 +69,9 @@ void LocalEngine::noteStep(const Scheduler::Plan& plan, const std::vector<int32_
     size_t next = 0;
     for (const Scheduler::Part& part : plan.parts) {
         const auto draft = std::span(part.sequence->draft).first(static_cast<size_t>(part.drafted()));
-        parts.push_back(
-            {part.sequence->id, part.drafted(),
-             acceptedLength(draft, std::span(drawn).subspan(next, static_cast<size_t>(part.logits)))});
+        const auto own = std::span(drawn).subspan(next, static_cast<size_t>(part.logits));
+        if (part.first >= part.sequence->promptTokens)
+            parts.push_back({part.sequence->id, part.drafted(), acceptedLength(draft, own)});
         next += static_cast<size_t>(part.logits);
     }
     const bool isPlain = plan.batch.rows.prefill == 0 && drawn.size() == plan.batch.tokens.size();

@@ -179,9 +179,9 @@ void ModelDrafter::draw(std::span<Row> rows, const float* logits) {
     for (size_t i = 0; i < rows.size(); ++i) {
         const Sequence& sequence = *rows[i].request->sequence;
         Begun& begun = *rows[i].begun;
-        kernels::SamplingRow row =
-            chainedSamplingRow(sequence.sampling, sequence.tokens, begun.ids, begun.tokens,
-                               static_cast<uint64_t>(sequence.newTokens() + begun.tokens), penalised[i]);
+        kernels::SamplingRow row = chainedSamplingRow(
+            sequence.sampling, sequence.tokens, begun.ids, begun.tokens,
+            static_cast<uint64_t>(sequence.newTokens()) + static_cast<uint64_t>(begun.tokens), penalised[i]);
         // The target's padding may reach beyond this model's, and this one's beyond the target's.
         std::erase_if(penalised[i], [&](int32_t id) { return id >= config_.vocabulary; });
         row.penalised = penalised[i];

@@ -183,7 +183,10 @@ void Speculator::propose(std::span<Sequence* const> decoding, int mostRows) {
 /// Where the device runs ahead, the host's clock sees drafts and verification as one.
 void Speculator::splitTime(DraftPolicy::Step& step, std::chrono::nanoseconds time) {
     const double expected = model_ != nullptr ? model_->takeBegunMicros() : 0.0;
-    if (time.count() <= 0) return;
+    if (time.count() <= 0) {
+        step.draftMicros = expected;
+        return;
+    }
     step.targetMicros = inMicros(time);
     if (expected <= 0.0) return;
     step.draftMicros = inMicros(draftingTime_);
