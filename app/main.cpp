@@ -1,6 +1,7 @@
 #include <QApplication>
 #include <QCommandLineParser>
 #include <QStandardPaths>
+#include <clocale>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -72,9 +73,12 @@ Options parse(const QStringList& arguments, std::optional<int>& code) {
     return options;
 }
 
-void name(QCoreApplication& program) {
+void setUp(QCoreApplication& program) {
     program.setApplicationName(QStringLiteral("alcove"));
     program.setApplicationVersion(QStringLiteral(ALCOVE_VERSION));
+    // Qt sets the user's locale for the C library too, whose printf and strtod then write and read "1,5"
+    // where prompts and files mean 1.5. Qt itself formats for people through QLocale.
+    std::setlocale(LC_NUMERIC, "C");
 }
 
 }  // namespace
@@ -84,7 +88,7 @@ int main(int argc, char** argv) {
     for (int i = 0; i < argc; ++i) arguments.append(QString::fromLocal8Bit(argv[i]));
     if (arguments.size() > 1 && app::isVerb(arguments[1])) {
         QCoreApplication program(argc, argv);
-        name(program);
+        setUp(program);
         return app::runVerb(arguments.mid(1));
     }
     std::optional<int> code;
@@ -92,7 +96,7 @@ int main(int argc, char** argv) {
     if (code) return *code;
 
     QApplication program(argc, argv);
-    name(program);
+    setUp(program);
     QGuiApplication::setApplicationDisplayName(QStringLiteral("Alcove"));
     QGuiApplication::setDesktopFileName(QStringLiteral("alcove"));
 

@@ -1,7 +1,6 @@
 #include "engine/tokenizer/tokenizer.h"
 
 #include <algorithm>
-#include <cctype>
 
 #include "engine/gguf/gguf_file.h"
 #include "engine/tokenizer/byte_pair_tokenizer.h"
@@ -13,7 +12,7 @@ namespace engine {
 namespace {
 
 bool isAsciiSpace(char c) {
-    return std::isspace(static_cast<unsigned char>(c)) != 0;
+    return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 }  // namespace
