@@ -43,19 +43,20 @@ is_installed() {
 
 # install_packages GROUP... : names what is missing, installs it, and says nothing when all is there.
 install_packages() {
-    local missing names=() entry alternative as_root=() log
+    local missing named names=() entry alternative as_root=() log
     if ! command -v dpkg-query >/dev/null; then
         say "this is no Debian or Ubuntu: the packages in packaging/packages.sh are yours to install by their names here"
         return
     fi
     missing=$(missing_packages "$@")
     [ -n "$missing" ] || return 0
+    named=$(echo $missing | sed -E 's/([^ |]+)\|([^ ]+)/\1 (or \2)/g')
     if [ "$(id -u)" != 0 ]; then
         command -v sudo >/dev/null ||
-            die "these packages are missing and there is no sudo to install them with: $(echo $missing)"
+            die "these packages are missing and there is no sudo to install them with: $named"
         as_root=(sudo)
     fi
-    say "installing with ${as_root[*]:+sudo }apt-get: $(echo $missing)"
+    say "installing with ${as_root[*]:+sudo }apt-get: $named"
     mkdir -p build
     log=build/setup.log
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update >"$log" 2>&1 || apt_failed "read the package lists" "$log"
@@ -65,9 +66,25 @@ install_packages() {
         done
         names+=("$alternative")
     done
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install --yes --no-install-recommends -o Dpkg::Use-Pty=0 "${names[@]}" >>"$log" 2>&1 </dev/null ||
+    # apt-get's own account of how far it is goes to standard output, because sudo closes any other.
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+        -o Dpkg::Use-Pty=0 -o APT::Status-Fd=1 "${names[@]}" 2>&1 </dev/null | apt_progress "$log" ||
         apt_failed "install the packages" "$log"
+}
+
+# Shows the percentages in apt-get's status lines on standard error, each tenth once, and keeps the other lines in LOG.
+apt_progress() { # LOG
+    local line now shown= pattern='^(dl|pm)status:[^:]*(:[a-z][a-z0-9]*)?:([0-9]+)'
+    while IFS= read -r line; do
+        if [[ $line =~ $pattern ]]; then
+            now="$((BASH_REMATCH[3] / 10 * 10)) %"
+            if [ "${BASH_REMATCH[1]}" = dl ]; then now="downloading packages: $now"; else now="installing packages: $now"; fi
+            [ "$shown" = "$now" ] || say "$now"
+            shown=$now
+        elif [[ $line != [dp][lm]status:* ]]; then
+            echo "$line" >>"$1" 2>/dev/null || true # a full disk is apt-get's to report
+        fi
+    done
 }
 
 apt_failed() { # WHAT LOG
