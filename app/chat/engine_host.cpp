@@ -1,10 +1,10 @@
 #include "app/chat/engine_host.h"
 
-#include <QFileInfo>
 #include <new>
 #include <utility>
 
 #include "app/chat/engine_values.h"
+#include "app/models/model_library.h"
 #include "engine/runtime/engine.h"
 
 namespace app {
@@ -56,7 +56,7 @@ void EngineHost::loadModel(const ModelOptions& options) {
     status_ = {};
     status_.state = ModelState::Loading;
     status_.path = options.path;
-    status_.name = QFileInfo(options.path).completeBaseName();
+    status_.name = ModelLibrary::displayName(options.path, {});
     giveUp_ = std::make_shared<std::atomic<bool>>(false);
     // What was kept before the switch was turned goes before anything else is loaded.
     if (!options.diskCache) eraseFiles();
@@ -126,7 +126,7 @@ void EngineHost::loadFinished(quint64 load, const std::shared_ptr<Outcome>& outc
     const engine::LoadedModel& model = engine.model();
     status_.state = ModelState::Ready;
     status_.progress = 1;
-    if (!model.name.empty()) status_.name = QString::fromStdString(model.name);
+    status_.name = ModelLibrary::displayName(status_.path, QString::fromStdString(model.name));
     status_.architecture = QString::fromStdString(model.architecture);
     status_.device = QString::fromStdString(engine.stats().device);
     status_.contextLimit = model.contextLimit;

@@ -1,4 +1,5 @@
 #include <QFileInfo>
+#include <QRegularExpression>
 #include <map>
 
 #include "app/models/model_library.h"
@@ -34,11 +35,24 @@ QString mainType(const engine::GgufFile& file) {
 
 }  // namespace
 
+QString ModelLibrary::displayName(const QString& path, const QString& generalName) {
+    static const QRegularExpression shard(QStringLiteral("-\\d{5}-of-\\d{5}$"));
+    static const QRegularExpression quantisation(QStringLiteral("[-._](I?Q\\d[A-Z0-9_]*|B?F16|F32)$"),
+                                                 QRegularExpression::CaseInsensitiveOption);
+    static const QRegularExpression checksum(QStringLiteral("^(sha256-)?[0-9a-f]{32,}$"));
+    const QString file = QFileInfo(path).completeBaseName();
+    if (checksum.match(file).hasMatch() && !generalName.trimmed().isEmpty()) return generalName.trimmed();
+    QString name = file;
+    name.remove(shard);
+    name.remove(quantisation);
+    return name.isEmpty() ? file : name;
+}
+
 ModelFile ModelLibrary::describe(const QString& path, const QString& source) {
     ModelFile model;
     model.path = path;
     model.source = source;
-    model.name = QFileInfo(path).completeBaseName();
+    model.name = displayName(path, {});
     model.bytes = QFileInfo(path).size();
     const auto file = engine::GgufFile::open(path.toStdString());
     if (!file) {
@@ -47,8 +61,7 @@ ModelFile ModelLibrary::describe(const QString& path, const QString& source) {
     }
     model.bytes = static_cast<qint64>(file->fileBytes());
     model.architecture = toQt(file->string("general.architecture").value_or(""));
-    if (const QString name = toQt(file->string("general.name").value_or("")).trimmed(); !name.isEmpty())
-        model.name = name;
+    model.name = displayName(path, toQt(file->string("general.name").value_or("")));
     model.hasChatTemplate = file->has("tokenizer.chat_template");
     model.isCompanion = isCompanion(*file, model.architecture);
     model.quantisation = mainType(*file);

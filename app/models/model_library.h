@@ -12,7 +12,7 @@ namespace app {
 /// A model file on this machine, as its own metadata describes it.
 struct ModelFile {
     QString path;          ///< of the first shard
-    QString name;          ///< general.name, else the file's name
+    QString name;          ///< as `displayName` gives it
     QString source;        ///< where it was found: "Alcove", "Hugging Face", "LM Studio", "Ollama", …
     QString architecture;  ///< e.g. "llama"
     QString quantisation;  ///< the type that most bytes have, e.g. "Q4_K"
@@ -63,6 +63,11 @@ class ModelLibrary : public QObject {
     /// smallest first.
     QList<ModelFile> draftsFor(const QString& path) const;
     static constexpr double kDraftShare = 0.6;
+
+    /// What people call the model in this file: the file's name without the number of its shard and without
+    /// its quantisation, because its own `general.name` is often what a training run was called. A name that
+    /// is a checksum, as caches give, says nothing: then it is `generalName`, where there is one.
+    static QString displayName(const QString& path, const QString& generalName);
 
     /// Reads one file's description, e.g. a file given by hand. Reads metadata only; any thread.
     static ModelFile describe(const QString& path, const QString& source);

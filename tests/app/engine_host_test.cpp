@@ -105,7 +105,7 @@ class EngineHostTest : public QObject {
         QCOMPARE(host_->model().state, ModelState::Loading);
         QTRY_COMPARE_WITH_TIMEOUT(host_->model().state, ModelState::Ready, 30000);
         QVERIFY(changed.size() >= 2);
-        QCOMPARE(host_->model().name, QString("Tiny Chat"));
+        QCOMPARE(host_->model().name, QString("tiny"));
         QCOMPARE(host_->model().architecture, QString("llama"));
         QCOMPARE(host_->model().contextLimit, 512);
         QVERIFY(host_->model().hasChatTemplate);
@@ -168,7 +168,7 @@ class EngineHostTest : public QObject {
         QCOMPARE(stats.newTokens, static_cast<int>(heard_->allIds[reply].size()));
         QVERIFY(stats.newTokens > 0 && stats.newTokens <= 40);
         QCOMPARE(stats.promptTokens, heard_->promptTokens[reply]);
-        QCOMPARE(stats.model, QString("Tiny Chat"));
+        QCOMPARE(stats.model, QString("tiny"));
         QVERIFY(stats.ttftMillis > 0);
     }
 

@@ -92,12 +92,12 @@ class ModelLibraryTest : public QObject {
     }
 
     void describesAModelFromItsOwnMetadata() {
-        const QString path = putTiny("whatever-name.gguf");
+        const QString path = putTiny("Some-Model-1B.Q8_0.gguf");
         const QList<ModelFile> models = scan({files()});
         QCOMPARE(models.size(), 1);
         const ModelFile& model = models.first();
         QCOMPARE(model.path, path);
-        QCOMPARE(model.name, QString("Tiny Chat"));
+        QCOMPARE(model.name, QString("Some-Model-1B"));
         QCOMPARE(model.source, QString("Alcove"));
         QCOMPARE(model.architecture, QString("llama"));
         QCOMPARE(model.quantisation, QString("Q8_0"));
@@ -107,6 +107,23 @@ class ModelLibraryTest : public QObject {
         QVERIFY(model.hasChatTemplate);
         QVERIFY2(model.isUsable(), qPrintable(model.problem));
         QCOMPARE(default_, path);
+    }
+
+    void aNameIsTheFilesOwnWithoutShardAndQuantisation() {
+        const auto name = [](const char* path) { return ModelLibrary::displayName(path, " Said inside "); };
+        QCOMPARE(name("/models/SmolLM2-135M-Instruct.Q4_1.gguf"), QString("SmolLM2-135M-Instruct"));
+        QCOMPARE(name("/models/Qwen3-8B-Q4_K_M.gguf"), QString("Qwen3-8B"));
+        QCOMPARE(name("/models/qwen3-8b-iq4_xs-00001-of-00003.gguf"), QString("qwen3-8b"));
+        QCOMPARE(name("/models/gemma-3-4b-BF16.gguf"), QString("gemma-3-4b"));
+        QCOMPARE(name("/models/Qwen2.5-Coder.gguf"), QString("Qwen2.5-Coder"));
+        QCOMPARE(name("/models/model.v2.gguf"), QString("model.v2"));
+    }
+
+    void aChecksumIsNoName() {
+        const QString checksum = QString(64, 'a');
+        QCOMPARE(ModelLibrary::displayName("/blobs/sha256-" + checksum, " Said inside "),
+                 QString("Said inside"));
+        QCOMPARE(ModelLibrary::displayName("/blobs/" + checksum, {}), checksum);
     }
 
     void damagedAndUnknownFilesAreListedLastWithTheirReason() {
