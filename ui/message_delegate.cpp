@@ -262,7 +262,7 @@ QString MessageDelegate::statsLine(const app::ReplyStats& stats) {
         parts += tr("first token after %1 s").arg(locale.toString(stats.ttftMillis / 1000, 'f', 2));
     parts += stats.newTokens == 1 ? tr("1 token") : tr("%1 tokens").arg(locale.toString(stats.newTokens));
     if (stats.cachedTokens > 0)
-        parts += tr("%1 of the prompt cached").arg(locale.toString(stats.cachedTokens));
+        parts += tr("%1 prompt tokens cached").arg(locale.toString(stats.cachedTokens));
     if (stats.draftedTokens > 0) {
         parts += tr("%1 of %2 guesses right")
                      .arg(locale.toString(stats.acceptedTokens), locale.toString(stats.draftedTokens));

@@ -472,8 +472,8 @@
         <translation>%1 Token</translation>
     </message>
     <message>
-        <source>%1 of the prompt cached</source>
-        <translation>%1 des Prompts aus dem Cache</translation>
+        <source>%1 prompt tokens cached</source>
+        <translation>%1 Prompt-Token aus dem Cache</translation>
     </message>
     <message>
         <source>%1 of %2 guesses right</source>
