@@ -18,7 +18,10 @@ STAND_INS = {
     "dpkg-query": 'grep -qx -- "${@: -1}" "$SANDBOX/installed" && printf installed || exit 1',
     "apt-get": '''echo "apt-get $*" >> "$SANDBOX/calls"
         [ -e "$SANDBOX/apt-fails" ] && { echo "E: Failed to fetch some/package  Could not resolve host" >&2; exit 100; }
-        case $1 in install) shift; for name; do case $name in -*) ;; *) echo "$name" >> "$SANDBOX/installed" ;; esac; done ;; esac
+        case $1 in install)
+            printf '%s\\n' dlstatus:1:1.0:x dlstatus:2:57.5:x pmstatus:libx:amd64:4:x pmstatus:libx:100.0:x 'Setting up libx'
+            shift; for name; do case $name in -*|*=*) ;; *) echo "$name" >> "$SANDBOX/installed" ;; esac; done ;;
+        esac
         exit 0''',
     "apt-cache": 'case $2 in libqt6svg6-dev) exit 100 ;; esac',
     "sudo": 'echo "sudo $*" >> "$SANDBOX/calls"; exec "$@"',
@@ -111,9 +114,19 @@ class Dev(unittest.TestCase):
         self.assertTrue(all(calls[i - 1].startswith("sudo ") for i, c in enumerate(calls) if c.startswith("apt-get")))
         self.assertEqual(self.dev("setup")[1], [])
 
+    def test_installing_shows_how_far_it_is(self):
+        self.install_all(but=("cmake",))
+        result, _ = self.dev("setup")
+        self.assertEqual((result.returncode, result.stdout), (0, ""), result.stderr)
+        self.assertEqual(result.stderr.splitlines()[1:],
+                         ["dev: downloading packages: 0 %", "dev: downloading packages: 50 %",
+                          "dev: installing packages: 0 %", "dev: installing packages: 100 %"])
+        self.assertIn("Setting up libx", (self.copy / "build" / "setup.log").read_text())
+
     def test_of_two_names_the_known_one_is_installed_and_either_one_serves(self):
         self.install_all(but=("qt6-svg-dev",))
-        _, calls = self.dev("setup", "run")
+        result, calls = self.dev("setup", "run")
+        self.assertIn("apt-get: qt6-svg-dev (or libqt6svg6-dev)\n", result.stderr)
         self.assertTrue(any(call.endswith(" qt6-svg-dev") for call in calls), calls)
         self.install_all(but=("qt6-svg-dev",))
         with (self.sandbox / "installed").open("a") as installed:
