@@ -22,10 +22,10 @@ check_format() {
 check_layers() { python3 tests/layers/layers.py .; }
 
 # The sources that clang-tidy reads, one a line. A branch is judged by what it changes against the merge base with its
-# upstream, or with main. On main itself, and in a clone that has nothing else, there is no such difference: the most
-# recently changed files of the last 30 commits stand in for it, 40 at most, so that the time this takes is bounded.
+# upstream, or with main. On main itself, and in a clone that has nothing else, there is no such difference: the files of
+# the latest commits stand in for it, as many commits as fit into 40 files, so that the time this takes is bounded.
 changed_sources() {
-    local upstream
+    local upstream commit files more
     if [ -n "$all" ]; then sources '*.cpp'; return; fi
     if [ -z "$base" ]; then
         for upstream in '@{upstream}' origin/main main; do
@@ -36,10 +36,16 @@ changed_sources() {
     fi
     if [ -n "$base" ]; then
         { git diff --name-only --diff-filter=d "$base" -- '*.cpp'; git ls-files --others --exclude-standard -- '*.cpp'; } | sort -u
-    else
-        git log -30 --name-only --diff-filter=d --format= -- '*.cpp' |
-            awk 'NF && !seen[$0]++' | while read -r f; do [ -f "$f" ] && echo "$f"; done | head -40
+        return
     fi
+    files=$({ git diff --name-only --diff-filter=d HEAD -- '*.cpp'; git ls-files --others --exclude-standard -- '*.cpp'; } | sort -u)
+    for commit in $(git rev-list -40 HEAD); do
+        more=$({ echo "$files"; git show --name-only --diff-filter=d --format= "$commit" -- '*.cpp'; } | sort -u |
+            while read -r f; do [ -f "$f" ] && echo "$f"; done || true)
+        [ "$(echo "$more" | wc -l)" -le 40 ] || break
+        files=$more
+    done
+    echo "${files:-$(echo "$more" | head -40)}" # a shallow clone has one commit that holds everything
 }
 
 # Files of another build than release (libFuzzer's, plain replays of real models) are not in its list of commands.
@@ -49,22 +55,29 @@ known = {os.path.relpath(entry["file"]) for entry in json.load(open("build/relea
 for line in sys.stdin:
     if line.strip() in known: print(line.strip())'; }
 
+# One file's findings, or nothing. g++'s own warning switches mean nothing to clang. Each file's report is printed whole,
+# so those of two processes do not mix.
+tidy_one() { # FILE
+    local report status=0
+    report=$(clang-tidy-14 -p build/release --quiet --extra-arg=-Wno-unknown-warning-option --warnings-as-errors='*' \
+        "$1" 2>&1) || status=1
+    report=$(echo "$report" | grep -vE '^[0-9]+ warnings? (generated|treated as)|^Suppressed |^Use -|^$') || true
+    if [ $status = 0 ]; then echo "tidy: $1"; else printf '%s\ntidy: %s: FAILED\n' "$report" "$1"; fi
+    return $status
+}
+
 check_tidy() {
     local files
     # Generated headers (moc) must be there before clang can read their includers.
     cmake --build build/release --target generated_sources >&2 || return 1
     files=$(changed_sources | known_to_build)
     if [ -z "$files" ]; then echo "tidy: no source file changed"; return; fi
-    # g++'s own warning switches mean nothing to clang.
-    local report status=0
-    report=$(echo "$files" | xargs -d '\n' -P "$(nproc)" -n 1 clang-tidy-14 -p build/release --quiet \
-        --extra-arg=-Wno-unknown-warning-option --warnings-as-errors='*' 2>&1) || status=1
-    echo "$report" | grep -vE '^[0-9]+ warnings? (generated|treated as)|^Suppressed |^Use -|^$' || true
-    [ $status = 0 ] || return 1
-    echo "tidy: $(echo "$files" | wc -l) changed files are clean"
+    echo "tidy: $(echo "$files" | wc -l) files"
+    export -f tidy_one
+    echo "$files" | xargs -d '\n' -P "$(nproc)" -n 1 bash -c 'tidy_one "$1"' - || return 1
+    echo "tidy: clean"
 }
 
 for check in "${checks[@]}"; do
-    if [ "$check" = tidy ] && [ ! -f build/release/compile_commands.json ]; then ./dev build >&2; fi
     "check_$check" || { echo "lint: $check failed" >&2; exit 1; }
 done

@@ -323,7 +323,7 @@ TEST(SpeculationInTheEngine, DrawsTheTargetsDistribution) {
     const TinyModel whole = shape(3);
     const Pair pair(whole);
     const std::vector<TokenId> prompt{40, 41, 42, 40, 41, 42, 40, 41};
-    const auto likeliest = [&](std::vector<TokenId> ids) {
+    const auto likeliest = [&](const std::vector<TokenId>& ids) {
         TinyModel sized = whole;
         sized.vocabulary = Tokenizer::load(*GgufFile::open(pair.target.path())).value()->vocabularySize();
         testing::ModelRunner runner(sized, {kernels::Compute::Int8, 1, KvType::F16, false});
@@ -331,14 +331,14 @@ TEST(SpeculationInTheEngine, DrawsTheTargetsDistribution) {
         std::vector<std::pair<float, TokenId>> last;
         const size_t first = logits.size() - static_cast<size_t>(sized.vocabulary);
         for (size_t i = first; i < logits.size(); ++i)
-            last.push_back({-logits[i], static_cast<TokenId>(i - first)});
+            last.emplace_back(-logits[i], static_cast<TokenId>(i - first));
         std::sort(last.begin(), last.end());
         last.resize(kTopK);
         double sum = 0.0;
         for (const auto& [logit, id] : last) sum += std::exp(static_cast<double>(last[0].first - logit));
         std::vector<std::pair<TokenId, double>> chances;
         for (const auto& [logit, id] : last)
-            chances.push_back({id, std::exp(static_cast<double>(last[0].first - logit)) / sum});
+            chances.emplace_back(id, std::exp(static_cast<double>(last[0].first - logit)) / sum);
         return chances;
     };
     std::map<std::vector<TokenId>, double> expected;

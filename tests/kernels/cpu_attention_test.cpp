@@ -54,7 +54,7 @@ std::vector<double> referenceAttention(PagedBatch& batch, const Case& c, const s
             const auto key = batch.key(sequence, token, kvHead);
             double score = 0.0;
             for (int k = 0; k < c.keyDim; ++k)
-                score += static_cast<double>(query[static_cast<size_t>(row * stride + head * c.keyDim + k)]) *
+                score += static_cast<double>(query[static_cast<size_t>(row) * stride + head * c.keyDim + k]) *
                          static_cast<double>(key[static_cast<size_t>(k)]);
             score *= static_cast<double>(scale);
             if (c.softcap > 0.0F)
@@ -86,7 +86,7 @@ TEST_P(CpuAttention, EqualsTheSoftmaxOverTheStoredTokens) {
         batch.fill(random);
         const auto ops = cpuOps(Compute::Float, isa, 2);
         const int stride = c.heads * c.keyDim + 5;
-        const auto query = randomFloats(static_cast<size_t>(batch.rowCount() * stride), 1.5F, random);
+        const auto query = randomFloats(static_cast<size_t>(batch.rowCount()) * stride, 1.5F, random);
         const float scale = 1.0F / std::sqrt(static_cast<float>(c.keyDim));
         const auto out = ops->makeActivations(batch.rowCount(), c.heads * c.valueDim);
         ops->attention(*out, query.data(), stride, batch.layer(), batch.rows(), batch.tables(),
@@ -109,7 +109,7 @@ TEST_P(CpuAttention, ARowsBitsDoNotDependOnItsCompany) {
         PagedBatch batch(layerOf(c), kSequences, c.window, random);
         batch.fill(random);
         const int width = c.heads * c.keyDim;
-        const auto query = randomFloats(static_cast<size_t>(batch.rowCount() * width), 1.5F, random);
+        const auto query = randomFloats(static_cast<size_t>(batch.rowCount()) * width, 1.5F, random);
         const AttentionShape shape{c.heads, 0.3F, c.window, c.softcap};
         const auto together = cpuOps(Compute::Float, isa, 3);
         const auto all = together->makeActivations(batch.rowCount(), c.heads * c.valueDim);
@@ -225,7 +225,7 @@ TEST_P(CpuRopeStore, RotatesAndStoresEachRowInItsSlotAndNothingElse) {
         shape.blockTokens = 16;
         PagedBatch batch(shape, {{30000, 3}, {0, 18}, {31, 1}}, 64, random);
         const int stride = (kHeads + kKvHeads) * c.keyDim + kKvHeads * kValueDim + 1;
-        const auto given = randomFloats(static_cast<size_t>(batch.rowCount() * stride), 1.0F, random);
+        const auto given = randomFloats(static_cast<size_t>(batch.rowCount()) * stride, 1.0F, random);
         auto rows = given;
         const auto queryNorm = randomFloats(static_cast<size_t>(c.keyDim), 1.0F, random);
         const auto keyNorm = randomFloats(static_cast<size_t>(c.keyDim), 1.0F, random);
@@ -258,7 +258,7 @@ TEST_P(CpuRopeStore, RotatesAndStoresEachRowInItsSlotAndNothingElse) {
                                                         frequencies, batch.position(row), kEpsilon);
                 for (int k = 0; k < c.keyDim; ++k)
                     ASSERT_NEAR(
-                        static_cast<double>(rows[static_cast<size_t>(row * stride + head * c.keyDim + k)]),
+                        static_cast<double>(rows[static_cast<size_t>(row) * stride + head * c.keyDim + k]),
                         expected[static_cast<size_t>(k)],
                         kRotationTolerance * (1.0 + std::abs(expected[static_cast<size_t>(k)])));
             }

@@ -11,7 +11,7 @@ namespace engine::testing {
 /// Pools of a few bytes a token (one layer, one head of four half values) for tests of what moves blocks
 /// about. A token's row can be stamped with a number and read back, so that a test sees whose row it is.
 struct SmallPools {
-    explicit SmallPools(std::vector<int> windows = {0}, int blocks = 64)
+    explicit SmallPools(const std::vector<int>& windows = {0}, int blocks = 64)
         : ops(kernels::makeCpuOps({.threads = 1})) {
         pools.reserve(windows.size());
         for (const int window : windows)
