@@ -21,7 +21,7 @@ QSet<QString> words(const QJsonValue& value, bool lower) {
 
 QStringList strings(const QJsonValue& value) {
     QStringList list;
-    for (const QJsonValue& item : value.toArray()) list += item.toString();
+    for (const QJsonValue item : value.toArray()) list += item.toString();
     return list;
 }
 
@@ -29,10 +29,10 @@ Language readLanguage(const QJsonObject& object) {
     Language language;
     language.names = strings(object[u"names"]);
     language.lineComments = strings(object[u"lineComments"]);
-    for (const QJsonValue& pair : object[u"blockComments"].toArray()) {
+    for (const QJsonValue pair : object[u"blockComments"].toArray()) {
         language.blockComments.push_back({pair[0].toString(), pair[1].toString(), true, true});
     }
-    for (const QJsonValue& entry : object[u"strings"].toArray()) {
+    for (const QJsonValue entry : object[u"strings"].toArray()) {
         const QString flags = entry[2].toString();
         language.strings.push_back({entry[0].toString(), entry[1].toString(),
                                     flags.contains(QLatin1String("multi")),
@@ -54,7 +54,7 @@ const QHash<QString, const Language*>& languagesByName() {
         QFile file(QStringLiteral(":/syntax/languages.json"));
         if (file.open(QIODevice::ReadOnly)) {
             const QJsonDocument document = QJsonDocument::fromJson(file.readAll());
-            for (const QJsonValue& entry : document[u"languages"].toArray()) {
+            for (const QJsonValue entry : document[u"languages"].toArray()) {
                 list.push_back(readLanguage(entry.toObject()));
             }
         }

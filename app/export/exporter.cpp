@@ -60,7 +60,7 @@ Message messageFrom(const QJsonObject& json) {
     message.error = json["error"].toString();
     const QJsonObject generated = json["generated"].toObject();
     message.generated.vocabularyHash = generated["vocabulary"].toString().toULongLong(nullptr, 16);
-    for (const auto& id : generated["ids"].toArray()) message.generated.ids.append(id.toInt());
+    for (const QJsonValue id : generated["ids"].toArray()) message.generated.ids.append(id.toInt());
     if (json.contains("stats")) message.stats = statsFromJson(json["stats"].toObject());
     return message;
 }
@@ -154,7 +154,7 @@ ImportedConversation fromJson(const QByteArray& bytes) {
         conversation.whenFull = document["whenFull"].toInt() == 0 ? WhenFull::Stop : WhenFull::LeaveOutOldest;
 
     QHash<int, MessageId> ids;
-    for (const auto& value : document["messages"].toArray()) {
+    for (const QJsonValue value : document["messages"].toArray()) {
         Message message = messageFrom(value.toObject());
         const int number = value["id"].toInt();
         const int parent = value["parent"].toInt();

@@ -52,7 +52,7 @@ void findInHub(const QString& folder, const std::atomic<bool>& stopping, QList<M
 QString blobOf(const QString& manifest, const QString& blobs) {
     QFile file(manifest);
     if (file.size() > kMostManifestBytes || !file.open(QIODevice::ReadOnly)) return {};
-    for (const QJsonValue& layer : QJsonDocument::fromJson(file.readAll())["layers"].toArray()) {
+    for (const QJsonValue layer : QJsonDocument::fromJson(file.readAll())["layers"].toArray()) {
         if (layer["mediaType"].toString() != QLatin1String("application/vnd.ollama.image.model")) continue;
         static const QRegularExpression kDigest(QStringLiteral("^sha256:[0-9a-f]{64}$"));
         const QString digest = layer["digest"].toString();

@@ -61,7 +61,7 @@ SamplingSettings samplingFromJson(const QJsonObject& json) {
     sampling.presencePenalty = json["presencePenalty"].toDouble(sampling.presencePenalty);
     sampling.penaltyWindow = json["penaltyWindow"].toInt(sampling.penaltyWindow);
     sampling.maxNewTokens = json["maxNewTokens"].toInt(sampling.maxNewTokens);
-    for (const auto& stop : json["stop"].toArray()) sampling.stop.append(stop.toString());
+    for (const QJsonValue stop : json["stop"].toArray()) sampling.stop.append(stop.toString());
     bool isNumber = false;
     const quint64 seed = json["seed"].toString().toULongLong(&isNumber);
     if (isNumber) sampling.seed = seed;
