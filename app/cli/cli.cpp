@@ -131,6 +131,7 @@ nlohmann::ordered_json statsJson(const engine::RequestStats& stats, engine::Fini
     return {{"prompt_tokens", stats.promptTokens},
             {"cached_tokens", stats.cachedTokens},
             {"prefill_tokens", stats.prefillTokens},
+            {"rewritten_replies", stats.rewrittenReplies},
             {"new_tokens", stats.newTokens},
             {"finish", engine::toString(reason)},
             {"queue_ms", stats.queueMillis},

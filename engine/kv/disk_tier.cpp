@@ -88,7 +88,7 @@ void DiskTier::readFolder() {
     while (bytes_ + otherBytes_ > capacity_ && !order_.empty()) remove(order_.begin());
 }
 
-/// Files of other models (and of older versions of this one) share the bound.
+/// Files of other models (and of older versions of this one) share the bound; they leave this one half of it.
 void DiskTier::trimOthers() {
     struct Other {
         fs::path path;
@@ -109,7 +109,7 @@ void DiskTier::trimOthers() {
     for (const Other& other : others) otherBytes_ += other.bytes;
     std::ranges::sort(others, [](const Other& a, const Other& b) { return a.time < b.time; });
     for (const Other& other : others) {
-        if (ours + otherBytes_ <= capacity_) break;
+        if (ours + otherBytes_ <= capacity_ && otherBytes_ <= capacity_ / 2) break;
         if (fs::remove(other.path, problem)) otherBytes_ -= other.bytes;
     }
 }

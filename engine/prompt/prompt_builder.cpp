@@ -10,10 +10,12 @@ PromptBuilder::PromptBuilder(std::shared_ptr<const Tokenizer> tokenizer,
                              std::shared_ptr<const ChatTemplate> chatTemplate)
     : tokenizer_(std::move(tokenizer)), chatTemplate_(std::move(chatTemplate)) {}
 
-Result<std::vector<TokenId>> PromptBuilder::build(const GenerateRequest& request) const {
+Result<std::vector<TokenId>> PromptBuilder::build(const GenerateRequest& request, int* rewritten) const {
+    int count = 0;
     if (!request.promptIds.empty()) return checked(request.promptIds);
     auto ids = request.prompt ? Result<std::vector<TokenId>>(tokenizer_->encode(*request.prompt, true, true))
-                              : buildChat(request);
+                              : buildChat(request, count);
+    if (rewritten != nullptr) *rewritten = count;
     if (ids && ids->empty()) {
         // The model needs something to continue from.
         const auto start = tokenizer_->bos() ? tokenizer_->bos() : tokenizer_->eos();
@@ -33,7 +35,7 @@ Result<std::vector<TokenId>> PromptBuilder::checked(const std::vector<TokenId>& 
     return ids;
 }
 
-Result<std::vector<TokenId>> PromptBuilder::buildChat(const GenerateRequest& request) const {
+Result<std::vector<TokenId>> PromptBuilder::buildChat(const GenerateRequest& request, int& rewritten) const {
     if (chatTemplate_ == nullptr)
         return fail(ErrorCode::Unsupported,
                     "the model has no chat template, so it cannot take messages; use --raw, or choose an "
@@ -47,7 +49,7 @@ Result<std::vector<TokenId>> PromptBuilder::buildChat(const GenerateRequest& req
     inputs.eosToken = spelling(tokenizer_->eos());
     const auto pieces = chatTemplate_->render(inputs);
     if (!pieces) return tl::unexpected<Error>(pieces.error());
-    return splice(*pieces, request);
+    return splice(*pieces, request, rewritten);
 }
 
 /// Appends the ids of the bytes [begin, end) of the pieces' text. Behind other ids the text goes on: where
@@ -74,14 +76,21 @@ void PromptBuilder::append(const std::vector<RenderedPiece>& pieces, size_t begi
 /// began, which is where the model saw one too: behind the generation prompt; and where it ends or stops
 /// reading the same.
 std::vector<TokenId> PromptBuilder::splice(const std::vector<RenderedPiece>& pieces,
-                                           const GenerateRequest& request) const {
+                                           const GenerateRequest& request, int& rewritten) const {
     std::vector<TokenId> ids;
     const GeneratedText text(*tokenizer_, pieces);
     size_t done = 0;  // bytes of the text that `ids` stand for
     for (size_t message = 0; message < request.generatedIds.size(); ++message) {
         const auto& own = request.generatedIds[message];
-        const auto match = own.empty() ? std::nullopt : text.find(message, own, done);
-        if (!match) continue;
+        if (own.empty()) continue;
+        const auto match = text.find(message, own, done);
+        // The token that ends the turn is the template's to write.
+        const size_t whole = own.size() - (tokenizer_->isEndOfGeneration(own.back()) ? 1 : 0);
+        if (!match) {
+            rewritten += whole > 0 ? 1 : 0;
+            continue;
+        }
+        if (match->idCount < whole) ++rewritten;
         append(pieces, done, match->begin, ids);
         ids.insert(ids.end(), own.begin(), own.begin() + static_cast<ptrdiff_t>(match->idCount));
         done = match->end;

@@ -92,7 +92,10 @@ const char* toString(FinishReason reason);  ///< "stop", "length", "cancelled", 
 
 struct RequestStats {
     int promptTokens = 0;
-    int cachedTokens = 0;   ///< of the prompt, found in the prefix cache
+    int cachedTokens = 0;  ///< of the prompt, found in the prefix cache
+    /// Earlier replies whose own ids do not stand whole in the prompt, because the template rewrites history
+    /// or a stop string was taken off: from the first of them on the prompt is computed anew.
+    int rewrittenReplies = 0;
     int prefillTokens = 0;  ///< rows computed before the first token
     int newTokens = 0;      ///< the end token counts
     int draftedTokens = 0;
@@ -153,8 +156,9 @@ struct EngineStats {
     int kvBlocksCached = 0;  ///< of those used, kept by the prefix cache and free for the taking
     int hostBlocks = 0, diskBlocks = 0;
     size_t hostBytes = 0, diskBytes = 0;
-    int64_t promptTokens = 0;  ///< of all requests so far
-    int64_t cachedTokens = 0;  ///< of these, not computed: found in the prefix cache
+    int64_t promptTokens = 0;      ///< of all requests so far
+    int64_t cachedTokens = 0;      ///< of these, not computed: found in the prefix cache
+    int64_t rewrittenPrompts = 0;  ///< prompts that did not begin as what was computed before
     int64_t restoredBlocks = 0, evictedBlocks = 0, preemptions = 0;
     double queueMillis = 0, ttftMillis = 0;     ///< means over the last requests
     double itlP50Millis = 0, itlP99Millis = 0;  ///< time between tokens of a reply, over the last thousand

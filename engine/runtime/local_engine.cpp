@@ -132,7 +132,8 @@ void LocalEngine::forgetNext() {
 }
 
 void LocalEngine::admit(Command& command) {
-    auto ids = fittingPrompt(command.id, command.request);
+    int rewritten = 0;
+    auto ids = fittingPrompt(command.id, command.request, rewritten);
     if (!ids) return failRequest(command.id, ids.error());
     const auto speculation = speculationOf(command.request);
     if (!speculation) return failRequest(command.id, speculation.error());
@@ -141,6 +142,8 @@ void LocalEngine::admit(Command& command) {
     reply.submitted = command.at;
     reply.stats.promptTokens = prompt;
     reply.stats.contextLimit = limits_.maxContext;
+    reply.stats.rewrittenReplies = rewritten;
+    rewrittenPrompts_ += rewritten > 0 ? 1 : 0;
 
     auto sequence = std::make_unique<Sequence>();
     sequence->id = command.id;
@@ -160,8 +163,9 @@ void LocalEngine::admit(Command& command) {
 }
 
 /// The request's prompt; where it does not fit, what its WhenFull asks for.
-Result<std::vector<TokenId>> LocalEngine::fittingPrompt(RequestId id, GenerateRequest& request) {
-    auto ids = prompts_->build(request);
+Result<std::vector<TokenId>> LocalEngine::fittingPrompt(RequestId id, GenerateRequest& request,
+                                                        int& rewritten) {
+    auto ids = prompts_->build(request, &rewritten);
     if (!ids) return ids;
     const auto limit = static_cast<size_t>(limits_.maxContext);
     // A reply of a tenth of the context has to fit, or as much as is wanted if that is less.
@@ -186,7 +190,7 @@ Result<std::vector<TokenId>> LocalEngine::fittingPrompt(RequestId id, GenerateRe
             const auto held = static_cast<std::ptrdiff_t>(own.size());
             own.erase(own.begin() + std::min(at, held), own.begin() + std::min(end, held));
             dropped += turn;
-            ids = prompts_->build(request);
+            ids = prompts_->build(request, &rewritten);
             if (!ids) return ids;
         }
         if (dropped > 0)
@@ -235,6 +239,7 @@ void LocalEngine::publishStats() {
     stats.preemptions = scheduler_->preemptions();
     stats.promptTokens = promptTokens_;
     stats.cachedTokens = cachedTokens_;
+    stats.rewrittenPrompts = rewrittenPrompts_;
     stats.queueMillis = queue_.mean();
     stats.ttftMillis = firstTokens_.mean();
     stats.itlP50Millis = gaps_.percentile(0.5);

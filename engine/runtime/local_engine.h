@@ -64,7 +64,7 @@ class LocalEngine final : public Engine {
     bool takeCommands();
     void forgetNext();
     void admit(Command& command);
-    Result<std::vector<TokenId>> fittingPrompt(RequestId id, GenerateRequest& request);
+    Result<std::vector<TokenId>> fittingPrompt(RequestId id, GenerateRequest& request, int& rewritten);
     void begin(const Sequence& sequence);
     void runPlan(const Scheduler::Plan& plan);
     std::vector<int32_t> compute(const Scheduler::Plan& plan);
@@ -108,7 +108,7 @@ class LocalEngine final : public Engine {
     std::map<RequestId, Reply> replies_;
     std::deque<GenerateRequest> toForget_;
     std::chrono::nanoseconds stepTime_{};  ///< of all steps with rows
-    int64_t promptTokens_ = 0, cachedTokens_ = 0;
+    int64_t promptTokens_ = 0, cachedTokens_ = 0, rewrittenPrompts_ = 0;
     LatencyLog queue_{128}, firstTokens_{128}, gaps_{1024};
     std::chrono::nanoseconds rateStart_{};
     int rateTokens_ = 0;

@@ -97,6 +97,11 @@ class Chat {
     }
 
     Ids prompt() const { return builder_.build(request).value(); }
+    int rewrittenReplies() const {
+        int count = -1;
+        EXPECT_TRUE(builder_.build(request, &count).has_value());
+        return count;
+    }
     std::string rendered() const {
         TemplateInputs inputs;
         inputs.messages = request.messages;
@@ -250,6 +255,7 @@ TEST(PromptBuilder, ThoughtsThatTheTemplateWritesAgainKeepTheirIds) {
     chat.say("x");
     EXPECT_TRUE(beginsWith(chat.prompt(), expected));
     EXPECT_EQ(chat.decoded(chat.prompt()), chat.rendered());
+    EXPECT_EQ(chat.rewrittenReplies(), 0);
 }
 
 TEST(PromptBuilder, ForgottenThoughtsLeaveACorrectPrompt) {
@@ -260,6 +266,7 @@ TEST(PromptBuilder, ForgottenThoughtsLeaveACorrectPrompt) {
     chat.say("x");
     EXPECT_EQ(chat.decoded(chat.prompt()), chat.rendered());
     EXPECT_THAT(chat.rendered(), ::testing::Not(HasSubstr("think")));
+    EXPECT_EQ(chat.rewrittenReplies(), 1) << "people can see why it is computed anew";
 }
 
 TEST(PromptBuilder, ControlTokensThatShowNoTextStayWhereTheModelPutThem) {

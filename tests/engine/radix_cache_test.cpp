@@ -279,22 +279,22 @@ void runRandomly(std::vector<int> windows, int operations, unsigned seed, BlockT
     for (KvBlockPool& pool : driver.small.pools) EXPECT_EQ(pool.usedBlocks(), 0) << "a block was lost";
 }
 
-/// ALCOVE_CACHE_OPERATIONS=1000000 for the long run.
+/// ALCOVE_CACHE_OPERATIONS=10000000 for a longer run.
 int operations(int otherwise) {
     const char* asked = std::getenv("ALCOVE_CACHE_OPERATIONS");
     return asked != nullptr ? std::atoi(asked) : otherwise;
 }
 
 TEST(RadixCache, AgreesWithANaiveMapOverRandomOperations) {
-    runRandomly({0}, operations(60000), 17);
+    runRandomly({0}, operations(1'000'000), 17);
 }
 TEST(RadixCache, AgreesWithANaiveMapWhenSomeLayersHaveWindows) {
-    runRandomly({0, 48}, operations(40000), 18);
+    runRandomly({0, 48}, operations(1'000'000), 18);
 }
 
 TEST(RadixCache, AgreesWithANaiveMapWhenBlocksMoveBetweenTiers) {
     TierStack tiers(std::make_unique<HostTier>(100 * 256), nullptr);
-    runRandomly({0}, operations(40000), 19, &tiers);
+    runRandomly({0}, operations(1'000'000), 19, &tiers);
     EXPECT_GT(tiers.host()->blocks(), 0);
 }
 

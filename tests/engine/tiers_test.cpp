@@ -109,6 +109,19 @@ TEST_F(Tiers, TheDiskStaysUnderItsBoundOverAllModels) {
     EXPECT_EQ(files().size(), 2U);
 }
 
+TEST_F(Tiers, AnotherModelsFilesLeaveRoomForThisOne) {
+    size_t one = 0;
+    {
+        const auto other = disk(1 << 20, 5);
+        for (int number = 1; number <= 6; ++number) other->put(content(number));
+        one = fs::file_size(files()[0]);
+    }
+    const auto tier = disk(6 * one);
+    for (int number = 1; number <= 4; ++number) tier->put(content(number));
+    EXPECT_EQ(tier->blocks(), 3) << "half of the bound, though the other had filled it";
+    EXPECT_EQ(files().size(), 6U);
+}
+
 TEST_F(Tiers, AFolderThatCannotBeMadeKeepsNothingAndBreaksNothing) {
     std::ofstream(root / "cache") << "a file is in the way";
     const auto tier = disk();

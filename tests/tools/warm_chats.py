@@ -66,7 +66,8 @@ def beyond_new(turns):
     result = []
     for (chat, number), turn in turns.items():
         before = turns.get((chat, number - 1))
-        if before is not None:
+        # A template that rewrites history begins another prompt: exempt, and counted.
+        if before is not None and turn.get("rewritten_replies", 0) == 0:
             new = turn["prompt_tokens"] - before["prompt_tokens"] - before["new_tokens"]
             result.append((turn["prefill_tokens"] - new, chat, number))
     return result
@@ -74,6 +75,9 @@ def beyond_new(turns):
 
 def report(name, turns, summary, seconds, allowed):
     values = beyond_new(turns)
+    rewritten = sum(turn.get("rewritten_replies", 0) > 0 for turn in turns.values())
+    if rewritten:
+        print(f"{name:9} {rewritten:5} turns whose template rewrites earlier replies are left out")
     worst = max(values)
     over = sum(value[0] > allowed for value in values)
     print(f"{name:9} {len(values):5} later turns   at most {worst[0]:+4d} ({worst[1]}, turn {worst[2]})   "
