@@ -35,28 +35,99 @@ __host__ __device__ constexpr int permutedOffset(int k) {
     return (k / 4 % 4 * 4 + k / 32 * 2 + k / 16 % 2) * 4 + k % 4;
 }
 
-/// Stores 64 consecutive values of a row: lane l holds values l and l + 32 of the group. The whole warp calls
-/// it. Values beyond the width must be zero.
-__device__ inline void storeGroup(const ActivationView& out, int row, int group, float first, float second) {
+/// Quantises 64 consecutive values of a row: lane l holds values l and l + 32 of the group, the whole warp
+/// calls it. Values beyond the width must be zero. `quants` [64] and `facts` of that group may be in shared
+/// memory.
+__device__ inline void quantiseGroup(int8_t* quants, GroupFacts* facts, float first, float second) {
     const int lane = static_cast<int>(threadIdx.x % 32);
     const float largest = warpMax(fmaxf(fabsf(first), fabsf(second)));
     const float inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
-    const size_t index = static_cast<size_t>(row) * out.groups + group;
-    const int quants[2] = {__float2int_rn(first * inverse), __float2int_rn(second * inverse)};
+    const int values[2] = {__float2int_rn(first * inverse), __float2int_rn(second * inverse)};
     int sums[2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-        out.quants[index * 64 + permutedOffset(lane + 32 * half)] = static_cast<int8_t>(quants[half]);
-        sums[half] = quants[half];
+        quants[permutedOffset(lane + 32 * half)] = static_cast<int8_t>(values[half]);
+        sums[half] = values[half];
         for (int mask = 8; mask > 0; mask >>= 1) sums[half] += __shfl_xor_sync(0xffffffffU, sums[half], mask);
     }
     const int others[2] = {__shfl_xor_sync(0xffffffffU, sums[0], 16),
                            __shfl_xor_sync(0xffffffffU, sums[1], 16)};
     const auto pair = [](int a, int b) { return short2{static_cast<short>(a), static_cast<short>(b)}; };
     if (lane == 0)
-        out.facts[index] = {largest / 127.0F, pair(sums[0] + others[0], sums[1] + others[1]),
-                            pair(sums[0], others[0]), pair(sums[1], others[1])};
-    const int column = group * 64 + lane;
+        *facts = {largest / 127.0F, pair(sums[0] + others[0], sums[1] + others[1]), pair(sums[0], others[0]),
+                  pair(sums[1], others[1])};
+}
+
+/// The same bits from another arrangement, which takes four groups at a time: eight lanes a group, lane j of
+/// them holds values 8 j .. 8 j + 7. The whole warp calls it; lanes whose group is not `there` store nothing.
+__device__ inline void quantiseEights(int8_t* quants, GroupFacts* facts, const float (&values)[8],
+                                      bool there) {
+    const int j = static_cast<int>(threadIdx.x % 8);
+    float largest = 0.0F;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) largest = fmaxf(largest, fabsf(values[i]));
+#pragma unroll
+    for (int mask = 1; mask < 8; mask *= 2)
+        largest = fmaxf(largest, __shfl_xor_sync(0xffffffffU, largest, mask));
+    const float inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
+    uint32_t words[2] = {0, 0};
+#pragma unroll
+    for (int i = 0; i < 8; ++i)
+        words[i / 4] |= (static_cast<uint32_t>(__float2int_rn(values[i] * inverse)) & 255U) << (i % 4 * 8);
+    const int eight =
+        __dp4a(static_cast<int>(words[0]), 0x01010101, __dp4a(static_cast<int>(words[1]), 0x01010101, 0));
+    const int sixteen = eight + __shfl_xor_sync(0xffffffffU, eight, 1);
+    const int thirtyTwo = sixteen + __shfl_xor_sync(0xffffffffU, sixteen, 2);
+    if (!there) return;
+    *reinterpret_cast<uint32_t*>(quants + permutedOffset(8 * j)) = words[0];
+    *reinterpret_cast<uint32_t*>(quants + permutedOffset(8 * j + 4)) = words[1];
+    auto* sums = reinterpret_cast<short*>(&facts->sums32);  // two of 32, then four of 16
+    if (j == 0) facts->scale = largest / 127.0F;
+    if (j % 4 == 0) sums[j / 4] = static_cast<short>(thirtyTwo);
+    if (j % 2 == 0) sums[2 + j / 2] = static_cast<short>(sixteen);
+}
+
+/// Stores such eights of a row in both forms.
+__device__ inline void storeEights(const ActivationView& out, int row, int group, const float (&values)[8]) {
+    const bool there = group < out.groups;
+    const size_t index = static_cast<size_t>(row) * out.groups + group;
+    quantiseEights(out.quants + index * 64, out.facts + index, values, there);
+    const int column = group * 64 + static_cast<int>(threadIdx.x % 8) * 8;
+    if (!there || column >= out.width) return;
+    __nv_bfloat16* to = out.values + static_cast<size_t>(row) * out.width + column;
+    if (out.width % 8 == 0) {
+        __nv_bfloat162 pairs[4];
+#pragma unroll
+        for (int i = 0; i < 4; ++i) pairs[i] = __floats2bfloat162_rn(values[2 * i], values[2 * i + 1]);
+        *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(pairs);
+        return;
+    }
+    for (int i = 0; i < 8 && column + i < out.width; ++i) to[i] = __float2bfloat16(values[i]);
+}
+
+/// Eight values of a row of `width` floats; zero beyond it. Where the width is a multiple of four, rows are
+/// aligned.
+__device__ __forceinline__ void loadEight(const float* row, int column, int width, float (&to)[8]) {
+    if (width % 4 == 0) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            const float4 four = column + 4 * half < width
+                                    ? *reinterpret_cast<const float4*>(row + column + 4 * half)
+                                    : float4{0.0F, 0.0F, 0.0F, 0.0F};
+            to[4 * half] = four.x, to[4 * half + 1] = four.y, to[4 * half + 2] = four.z,
+                   to[4 * half + 3] = four.w;
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) to[i] = column + i < width ? row[column + i] : 0.0F;
+    }
+}
+
+/// Stores such a group of a row in both forms.
+__device__ inline void storeGroup(const ActivationView& out, int row, int group, float first, float second) {
+    const size_t index = static_cast<size_t>(row) * out.groups + group;
+    quantiseGroup(out.quants + index * 64, out.facts + index, first, second);
+    const int column = group * 64 + static_cast<int>(threadIdx.x % 32);
     __nv_bfloat16* values = out.values + static_cast<size_t>(row) * out.width + column;
     if (column < out.width) values[0] = __float2bfloat16(first);
     if (column + 32 < out.width) values[32] = __float2bfloat16(second);

@@ -5,12 +5,14 @@
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/packed_tile.cuh"
 
-/// What the decode product computes: a block of 8 warps takes 16 matrix rows, a warp every eighth span of
-/// them in ascending order, the tiles of a span in ascending order, and the warps' partial sums are added in
-/// warp order.
+/// What the decode product computes: of 16 matrix rows, each of sixteen *slices* adds every sixteenth span in
+/// ascending order, the tiles of a span in ascending order, and the slices are added in order. Slices go
+/// round from row tile to row tile, so that few spans a row keep many warps busy. Any number of warps may
+/// share the slices.
 namespace kernels::detail {
 
 inline constexpr int kDecodeWarps = 8;
+inline constexpr int kSlices = 16;
 inline constexpr int kMaxProducts = 3;
 
 /// Products that share a launch: row tile b belongs to product i with firstTile[i] <= b < firstTile[i + 1].
@@ -25,6 +27,11 @@ struct ProductSet {
     }
 };
 
+/// The first span of a row tile that a slice adds; the next ones follow kSlices apart.
+__device__ __forceinline__ int firstSpan(int rowTile, int spans, int slice) {
+    return (slice - rowTile * spans) & (kSlices - 1);
+}
+
 __device__ inline int asInt(short2 pair) {
     return *reinterpret_cast<const int*>(&pair);
 }
@@ -35,8 +42,8 @@ __device__ inline int signedByte(uint32_t word, int index) {
 /// One matrix row's and one activation row's 64 products from the integer dot products of their groups, but
 /// for the activations' scale.
 template <DType T>
-__device__ inline float combineGroups(const int (&dots)[4], uint32_t scales, uint32_t minimums,
-                                      uint32_t supers, const GroupFacts& x) {
+__device__ __forceinline__ float combineGroups(const int (&dots)[4], uint32_t scales, uint32_t minimums,
+                                               uint32_t supers, const GroupFacts& x) {
     if constexpr (T == DType::Q4_K || T == DType::Q5_K) {
         const int sum =
             dots[0] * static_cast<int>(scales & 255U) + dots[1] * static_cast<int>(scales >> 8 & 255U);
@@ -72,11 +79,11 @@ __device__ inline float combineGroups(const int (&dots)[4], uint32_t scales, uin
     }
 }
 
-/// Adds one tile's products of 16 matrix rows and 8 activation rows to the lane's sums:
-/// (row g, column 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1). kSingle: only column 0 is wanted.
-template <DType T, int kColumnTiles, bool kSingle>
-__device__ inline void addTile(float (&sums)[kColumnTiles][4], const LaneTile<T>& tile, uint2 supers,
-                               const ActivationView& x, int rows, int kTile, int lane) {
+/// Adds one tile's products of 16 matrix rows and up to 8 activation rows a column tile to the lane's sums:
+/// (row g, column 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1).
+template <DType T, int kColumnTiles>
+__device__ __forceinline__ void addTile(float (&sums)[kColumnTiles][4], const LaneTile<T>& tile, uint2 supers,
+                                        const ActivationView& x, int rows, int kTile, int lane) {
     using Facts = TypeFacts<T>;
     const int g = lane / 4, t = lane % 4;
     uint32_t r[8];
@@ -85,7 +92,7 @@ __device__ inline void addTile(float (&sums)[kColumnTiles][4], const LaneTile<T>
     for (int c = 0; c < kColumnTiles; ++c) {
         uint4 words = {0, 0, 0, 0};
         const int operandRow = c * 8 + g;
-        if (operandRow < (kSingle ? 1 : rows))
+        if (operandRow < rows)
             words = *reinterpret_cast<const uint4*>(
                 x.quants + (static_cast<size_t>(operandRow) * x.groups + kTile) * 64 + t * 16);
         int dots[4][4] = {};  // [column and row half as in `sums`][group]
@@ -101,9 +108,9 @@ __device__ inline void addTile(float (&sums)[kColumnTiles][4], const LaneTile<T>
             for (int i = 0; i < 4; ++i) dots[i][group] = d[i];
         }
 #pragma unroll
-        for (int column = 0; column < (kSingle ? 1 : 2); ++column) {
+        for (int column = 0; column < 2; ++column) {
             // Columns beyond the rows have zero operands; reading the last row's facts for them is harmless.
-            const int row = kSingle ? 0 : min(c * 8 + 2 * t + column, rows - 1);
+            const int row = min(c * 8 + 2 * t + column, rows - 1);
             const GroupFacts facts = x.facts[static_cast<size_t>(row) * x.groups + kTile];
             const float low = combineGroups<T>(dots[column], tile.scales.x,
                                                Facts::kMinimums ? tile.minimums.x : 0U, supers.x, facts);
@@ -115,19 +122,105 @@ __device__ inline void addTile(float (&sums)[kColumnTiles][4], const LaneTile<T>
     }
 }
 
-/// Adds the warps' partial sums of one row tile and writes the results. partial [warps, kColumnTiles, 4, 32
-/// lanes] in shared memory, complete; `thread` counts 0 .. 255 within the block's 8 warps.
-template <int kColumnTiles, bool kSingle>
+/// What a lane needs of a span's scales for a single activation row: lane t of a row scales tile t of the
+/// span.
+template <DType T>
+struct LaneScales {
+    uint2 scales, minimums, supers;
+};
+
+template <DType T>
+__device__ __forceinline__ LaneScales<T> loadScales(const std::byte* span, SpanLayout<T> layout, int lane) {
+    using Facts = TypeFacts<T>;
+    const int g = lane / 4, tile = min(lane % 4, layout.tiles - 1);
+    LaneScales<T> words{};
+    words.scales = reinterpret_cast<const uint2*>(span + layout.scales())[tile * 8 + g];
+    if constexpr (Facts::kMinimums)
+        words.minimums = reinterpret_cast<const uint2*>(span + layout.minimums())[tile * 8 + g];
+    words.supers = loadSupers<T>(span, layout, lane);
+    return words;
+}
+
+/// Adds one span's products of 16 matrix rows and a single activation row. The eight columns of the
+/// tensor-core product hold eight groups of columns of that row, so that each lane scales other groups: lane
+/// t adds tile t of the span to sums[0] (row g) and sums[1] (row g + 8). tileOf(i) gives the lane's words of
+/// tile i, without its scales.
+template <DType T, class TileOf>
+__device__ __forceinline__ void addSpan(float (&sums)[2], TileOf&& tileOf, const LaneScales<T>& scales,
+                                        int tiles, const ActivationView& x, int span, int lane) {
+    using Facts = TypeFacts<T>;
+    // Nibbles alone need no shift: the high ones count sixteenfold, which the dot products give back.
+    constexpr bool kNibbles =
+        Facts::kQuads && !Facts::kPairs && !Facts::kSingles && !Facts::kLookup && Facts::kGroup == 32;
+    const int g = lane / 4, t = lane % 4, firstTile = span * kSpanTiles;
+    uint32_t own[2] = {0, 0};  // of the groups in column g
+    if (g / 2 < tiles) {
+        const auto* words = reinterpret_cast<const uint32_t*>(x.quants + (firstTile + g / 2) * 64 + t * 16);
+        if constexpr (Facts::kGroup == 32) {
+            const uint2 pair = *reinterpret_cast<const uint2*>(words + g % 2 * 2);
+            own[0] = pair.x, own[1] = pair.y;
+        } else {
+            own[0] = words[g % 2], own[1] = words[2 + g % 2];
+        }
+    }
+    int first[4] = {0, 0, 0, 0}, second[4] = {0, 0, 0, 0};  // groups of 16: a tile's first two and last two
+#pragma unroll
+    for (int i = 0; i < kSpanTiles; ++i) {
+        if (i >= tiles) break;
+        const LaneTile<T> tile = tileOf(i);
+        uint32_t r[8];
+        if constexpr (kNibbles) {
+            const uint32_t words[4] = {tile.quads.x, tile.quads.y, tile.quads.z, tile.quads.w};
+#pragma unroll
+            for (int k = 0; k < 4; ++k) r[k] = words[k] & 0x0F0F0F0FU, r[k + 4] = words[k] & 0xF0F0F0F0U;
+        } else {
+            unpackTile<T>(tile, r);
+        }
+#pragma unroll
+        for (int odd = 0; odd < 2; ++odd) {
+            const bool here = g == 2 * i + odd;
+            const uint32_t b[2] = {here ? own[0] : 0U, here ? own[1] : 0U};
+            if constexpr (kNibbles) {
+                mmaU8K32(first, &r[odd * 4], b[0], b[1]);
+            } else if constexpr (Facts::kGroup == 32) {
+                mmaS8K32(first, &r[odd * 4], b[0], b[1]);
+            } else {
+                mmaS8K16(first, r[odd * 2], r[odd * 2 + 1], b[0]);
+                mmaS8K16(second, r[4 + odd * 2], r[4 + odd * 2 + 1], b[1]);
+            }
+        }
+    }
+    if (t >= tiles) return;
+    const GroupFacts facts = x.facts[firstTile + t];
+    constexpr int kShift = kNibbles ? 4 : 0;
+    const int low[4] = {first[0], first[1] >> kShift, second[0], second[1]},
+              high[4] = {first[2], first[3] >> kShift, second[2], second[3]};
+    sums[0] =
+        fmaf(facts.scale, combineGroups<T>(low, scales.scales.x, scales.minimums.x, scales.supers.x, facts),
+             sums[0]);
+    sums[1] =
+        fmaf(facts.scale, combineGroups<T>(high, scales.scales.y, scales.minimums.y, scales.supers.y, facts),
+             sums[1]);
+}
+
+/// (1st + 2nd) + (3rd + 4th) of the four lanes of a row: their tiles.
+__device__ __forceinline__ float addTiles(float sum) {
+    sum += __shfl_xor_sync(0xffffffffU, sum, 1);
+    return sum + __shfl_xor_sync(0xffffffffU, sum, 2);
+}
+
+/// Adds the slices of one row tile and writes the results. partial [kSlices, columns, 16 rows] in shared
+/// memory, complete; `thread` counts 0 .. 255 within the block's 8 warps.
+template <int kColumns>
 __device__ inline void writeSums(const float* partial, const DecodeProduct& product, int rowTile, int rows,
                                  int thread) {
-    constexpr int kValues = kColumnTiles * 128;
+    constexpr int kValues = kColumns * 16;
     for (int index = thread; index < kValues; index += kDecodeWarps * 32) {
-        const int c = index / 128, i = index / 32 % 4, from = index % 32;
-        const int matrixRow = rowTile * 16 + from / 4 + i / 2 * 8, row = c * 8 + from % 4 * 2 + i % 2;
-        if (matrixRow >= product.w.rows || row >= (kSingle ? 1 : rows)) continue;
+        const int matrixRow = rowTile * 16 + index % 16, row = index / 16;
+        if (matrixRow >= product.w.rows || row >= rows) continue;
         float sum = 0.0F;
 #pragma unroll
-        for (int warp = 0; warp < kDecodeWarps; ++warp) sum += partial[warp * kValues + index];
+        for (int slice = 0; slice < kSlices; ++slice) sum += partial[slice * kValues + index];
         if (product.bias != nullptr) sum += product.bias[matrixRow];
         product.out[static_cast<size_t>(row) * product.outStride + matrixRow] = sum;
     }

@@ -71,7 +71,8 @@ struct LaneTile {
 
 /// Tile `tile` of a span, from device or shared memory.
 template <DType T>
-__device__ inline LaneTile<T> loadTile(const std::byte* span, SpanLayout<T> layout, int tile, int lane) {
+__device__ __forceinline__ LaneTile<T> loadTile(const std::byte* span, SpanLayout<T> layout, int tile,
+                                                int lane) {
     using Facts = TypeFacts<T>;
     LaneTile<T> words;
     if constexpr (Facts::kQuads)
@@ -92,7 +93,7 @@ __device__ inline LaneTile<T> loadTile(const std::byte* span, SpanLayout<T> layo
 
 /// Super-scales of rows g and g + 8 of a span.
 template <DType T>
-__device__ inline uint2 loadSupers(const std::byte* span, SpanLayout<T> layout, int lane) {
+__device__ __forceinline__ uint2 loadSupers(const std::byte* span, SpanLayout<T> layout, int lane) {
     if constexpr (!TypeFacts<T>::kSupers) return {0, 0};
     return reinterpret_cast<const uint2*>(span + layout.supers())[lane / 4];
 }
@@ -110,7 +111,7 @@ __device__ inline uint32_t lookupIq4(uint32_t nibbles) {
 
 /// The lane's eight registers of quants, four int8 each.
 template <DType T>
-__device__ inline void unpackTile(const LaneTile<T>& tile, uint32_t (&r)[8]) {
+__device__ __forceinline__ void unpackTile(const LaneTile<T>& tile, uint32_t (&r)[8]) {
     using Facts = TypeFacts<T>;
     if constexpr (Facts::kBytes) {
         r[0] = tile.low.x, r[1] = tile.low.y, r[2] = tile.low.z, r[3] = tile.low.w;

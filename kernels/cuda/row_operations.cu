@@ -1,6 +1,7 @@
 #include "kernels/cuda/row_operations.h"
 
 #include "kernels/cuda/activations.cuh"
+#include "kernels/cuda/kv_row.cuh"
 #include "kernels/cuda/launch.cuh"
 
 namespace kernels::detail {
@@ -8,45 +9,63 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// addNorm: one block a row; the row stays in shared memory between its two or three passes. The number of
-// threads, and with it the order of the sums, depends on the width alone.
-template <int kThreads>
-__global__ void __launch_bounds__(kThreads)
-    addNormKernel(ActivationView out, float* residual, const float* branch, const float* branchNorm,
+// addNorm: one block a row, eight neighbouring values a thread at a time. The order of the sums depends on
+// the width alone.
+constexpr int kNormThreads = 512;
+
+__global__ void __launch_bounds__(kNormThreads)
+    addNormKernel(ActivationView out, float* residuals, const float* branches, const float* branchNorm,
                   const float* norm, float epsilon, int width) {
-    extern __shared__ float row[];  // [groups * 64]
-    __shared__ float partial[kThreads / 32];
-    const size_t offset = static_cast<size_t>(blockIdx.x) * width;
+    __shared__ float partial[kNormThreads / 32];
+    constexpr int kColumns = kNormThreads * 8;  // of one pass
+    const int own = static_cast<int>(threadIdx.x) * 8, row = static_cast<int>(blockIdx.x);
+    float* residual = residuals + static_cast<size_t>(row) * width;
+    const float* branch = branches != nullptr ? branches + static_cast<size_t>(row) * width : nullptr;
+    const auto meanScale = [&](float squares) {
+        return rsqrtf(blockSum<kNormThreads>(squares, partial) / static_cast<float>(width) + epsilon);
+    };
+    float x[8], n[8];
     letSuccessorStart();
+    loadEight(norm, own, width, n);  // weights wait for nobody
     waitForPredecessor();
+
     float branchScale = 1.0F;
     if (branchNorm != nullptr) {
         float squares = 0.0F;
-        for (int k = static_cast<int>(threadIdx.x); k < width; k += kThreads)
-            squares = fmaf(branch[offset + k], branch[offset + k], squares);
-        branchScale = rsqrtf(blockSum<kThreads>(squares, partial) / static_cast<float>(width) + epsilon);
+        for (int column = own; column < width; column += kColumns) {
+            float b[8];
+            loadEight(branch, column, width, b);
+#pragma unroll
+            for (int i = 0; i < 8; ++i) squares = fmaf(b[i], b[i], squares);
+        }
+        branchScale = meanScale(squares);
     }
     float squares = 0.0F;
-    for (int k = static_cast<int>(threadIdx.x); k < out.groups * 64; k += kThreads) {
-        float x = 0.0F;
-        if (k < width) {
-            x = residual[offset + k];
-            if (branch != nullptr) {
-                const float b = branchNorm != nullptr ? branch[offset + k] * branchScale * branchNorm[k]
-                                                      : branch[offset + k];
-                x += b;
-                residual[offset + k] = x;
+    for (int column = own; column < width; column += kColumns) {
+        loadEight(residual, column, width, x);
+        if (branch != nullptr) {
+            float b[8], scales[8];
+            loadEight(branch, column, width, b);
+            if (branchNorm != nullptr) loadEight(branchNorm, column, width, scales);
+#pragma unroll
+            for (int i = 0; i < 8; ++i) {
+                x[i] += branchNorm != nullptr ? b[i] * branchScale * scales[i] : b[i];
+                if (column + i < width) residual[column + i] = x[i];
             }
-            squares = fmaf(x, x, squares);
-            x *= norm[k];
         }
-        row[k] = x;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) squares = fmaf(x[i], x[i], squares);
     }
-    const float scale = rsqrtf(blockSum<kThreads>(squares, partial) / static_cast<float>(width) + epsilon);
-    const int lane = static_cast<int>(threadIdx.x % 32);
-    for (int group = static_cast<int>(threadIdx.x / 32); group < out.groups; group += kThreads / 32)
-        storeGroup(out, static_cast<int>(blockIdx.x), group, row[group * 64 + lane] * scale,
-                   row[group * 64 + 32 + lane] * scale);
+    const float scale = meanScale(squares);
+    // Whole warps go on, as they quantise together.
+    for (int column = own; column - own < out.groups * 64; column += kColumns) {
+        if (width > kColumns || column >= width)
+            loadEight(residual, column, width, x);  // zeros beyond the row
+        if (column != own) loadEight(norm, column, width, n);
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] = x[i] * n[i] * scale;
+        storeEights(out, row, column / 64, x);
+    }
 }
 
 __device__ float activate(float x, GateKind kind) {
@@ -54,20 +73,20 @@ __device__ float activate(float x, GateKind kind) {
     return 0.5F * x * (1.0F + tanhf(0.7978845608028654F * (x + 0.044715F * x * x * x)));
 }
 
-// gatedActivation: one warp a group of 64 columns.
+// gatedActivation: one warp four groups of 64 columns.
 __global__ void __launch_bounds__(kThreads)
     gatedKernel(ActivationView out, const float* gate, const float* up, int stride, GateKind kind) {
     letSuccessorStart();
     waitForPredecessor();
-    const int group = static_cast<int>(blockIdx.x * (kThreads / 32) + threadIdx.x / 32),
-              row = static_cast<int>(blockIdx.y);
-    if (group >= out.groups) return;
-    const auto value = [&](int column) {
-        const size_t offset = static_cast<size_t>(row) * stride + column;
-        return column < out.width ? activate(gate[offset], kind) * up[offset] : 0.0F;
-    };
-    const int column = group * 64 + static_cast<int>(threadIdx.x % 32);
-    storeGroup(out, row, group, value(column), value(column + 32));
+    const int row = static_cast<int>(blockIdx.y);
+    const int column = static_cast<int>(blockIdx.x * kThreads + threadIdx.x) * 8;
+    const size_t offset = static_cast<size_t>(row) * stride;
+    float values[8], factors[8];
+    loadEight(gate + offset, column, out.width, values);
+    loadEight(up + offset, column, out.width, factors);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) values[i] = activate(values[i], kind) * factors[i];
+    storeEights(out, row, column / 64, values);
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -90,38 +109,6 @@ __global__ void __launch_bounds__(kThreads)
     waitForPredecessor();
     const int column = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
     if (column < width) out[static_cast<size_t>(blockIdx.y) * outStride + column] += bias[column];
-}
-
-/// Writes a row of `dim` values (shared memory) of K or V as the cache keeps it: quants first, then their
-/// scales.
-__device__ void storeKvRow(std::byte* to, KvType type, const float* values, int dim) {
-    const int lane = static_cast<int>(threadIdx.x % 32);
-    for (int k = lane; k < dim; k += 32) {
-        const float x = values[k];
-        if (type == KvType::F32) {
-            reinterpret_cast<float*>(to)[k] = x;
-        } else if (type == KvType::F16) {
-            reinterpret_cast<__half*>(to)[k] = __float2half(x);
-        } else if (type == KvType::Q8_0) {
-            const float largest = warpMax(fabsf(x));
-            const float inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
-            reinterpret_cast<int8_t*>(to)[k] = static_cast<int8_t>(__float2int_rn(x * inverse));
-            if (lane == 0) reinterpret_cast<__half*>(to + dim)[k / 32] = __float2half(largest / 127.0F);
-        } else {
-            // The value of largest magnitude becomes -8, so that all sixteen levels are used.
-            const float largest = warpMax(fabsf(x));
-            const unsigned holders = __ballot_sync(0xffffffffU, fabsf(x) == largest);
-            const float extreme = __shfl_sync(0xffffffffU, x, __ffs(static_cast<int>(holders)) - 1);
-            const float scale = extreme / -8.0F;
-            const float inverse = scale != 0.0F ? 1.0F / scale : 0.0F;
-            const int quant = min(15, static_cast<int>(x * inverse + 8.5F));
-            const int partner = __shfl_xor_sync(0xffffffffU, quant, 16);
-            if (lane < 16)
-                reinterpret_cast<uint8_t*>(to)[k / 32 * 16 + lane] =
-                    static_cast<uint8_t>(quant | partner << 4);
-            if (lane == 0) reinterpret_cast<__half*>(to + dim / 2)[k / 32] = __float2half(scale);
-        }
-    }
 }
 
 // ropeStore: one warp a head of a row: first the queries' heads, then the keys', then the values'.
@@ -172,9 +159,10 @@ __global__ void __launch_bounds__(kHeadsPerBlock * 32)
             c *= args.rope.magnitude;
             const int first = args.rope.pairs == RopePairs::Interleaved ? 2 * i : i;
             const int second = args.rope.pairs == RopePairs::Interleaved ? 2 * i + 1 : i + half;
+            // The roundings are spelled out: a K row is the same bytes whatever the compiler makes of this.
             const float a = in[first], b = in[second];
-            out[first] = a * c - b * s;
-            out[second] = a * s + b * c;
+            out[first] = fmaf(a, c, -__fmul_rn(b, s));
+            out[second] = fmaf(a, s, __fmul_rn(b, c));
         }
         for (int k = args.rope.dimensions + lane; k < dim; k += 32) out[k] = in[k];
         __syncwarp();
@@ -189,26 +177,22 @@ __global__ void __launch_bounds__(kHeadsPerBlock * 32)
     std::byte* to = layer.base + static_cast<size_t>(block) * layer.blockBytes();
     if (isValue) to += static_cast<size_t>(layer.numKvHeads) * layer.blockTokens * layer.keyRowBytes();
     const size_t bytes = isValue ? layer.valueRowBytes() : layer.keyRowBytes();
-    storeKvRow(to + (static_cast<size_t>(head) * layer.blockTokens + token) * bytes, layer.type, result, dim);
+    storeKvRow(to + (static_cast<size_t>(head) * layer.blockTokens + token) * bytes, layer.type, dim,
+               [result](int k) { return result[k]; });
 }
 
 }  // namespace
 
 void addNorm(const ActivationView& out, float* residual, const float* branch, const float* branchNorm,
              const float* norm, float epsilon, int rows, int width, cudaStream_t stream) {
-    const size_t shared = static_cast<size_t>(out.groups) * 64 * sizeof(float);
-    if (width >= 1024)
-        launch("addNorm", addNormKernel<1024>, dim3(rows), 1024, shared, stream, out, residual, branch,
-               branchNorm, norm, epsilon, width);
-    else
-        launch("addNorm", addNormKernel<256>, dim3(rows), 256, shared, stream, out, residual, branch,
-               branchNorm, norm, epsilon, width);
+    launch("addNorm", addNormKernel, dim3(rows), kNormThreads, 0, stream, out, residual, branch, branchNorm,
+           norm, epsilon, width);
 }
 
 void gatedActivation(const ActivationView& out, const float* gate, const float* up, int stride, GateKind kind,
                      int rows, cudaStream_t stream) {
-    launch("gatedActivation", gatedKernel, dim3(ceilDiv(out.groups, kThreads / 32), rows), kThreads, 0,
-           stream, out, gate, up, stride, kind);
+    launch("gatedActivation", gatedKernel, dim3(ceilDiv(out.groups * 8, kThreads), rows), kThreads, 0, stream,
+           out, gate, up, stride, kind);
 }
 
 void gatherActivations(const ActivationView& out, const ActivationView& in, const int32_t* index, int rows,
