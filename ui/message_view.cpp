@@ -450,7 +450,8 @@ MessageView::Place MessageView::placeAt(QPoint point) const {
 
 std::pair<MessageView::Place, MessageView::Place> MessageView::selection() const {
     if (!selectionStart_) return {};
-    return std::minmax(*selectionStart_, selectionEnd_);
+    const Place& start = *selectionStart_;
+    return selectionEnd_ < start ? std::pair(selectionEnd_, start) : std::pair(start, selectionEnd_);
 }
 
 bool MessageView::hasSelection() const {

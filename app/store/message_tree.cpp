@@ -49,13 +49,13 @@ Message& MessageTree::at(MessageId id) {
     return *found;
 }
 
-void MessageTree::add(Message message, bool activate) {
+void MessageTree::add(const Message& message, bool activate) {
     Q_ASSERT(message.id != 0 && !messages_.contains(message.id));
     Q_ASSERT(message.parent == 0 || messages_.contains(message.parent));
     const MessageId id = message.id;
     QList<MessageId>& siblings = children_[message.parent];
     siblings.insert(std::upper_bound(siblings.begin(), siblings.end(), id), id);
-    messages_.insert(id, std::move(message));
+    messages_.insert(id, message);
     if (activate) setActiveLeaf(id);
 }
 

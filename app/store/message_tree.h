@@ -25,7 +25,7 @@ class MessageTree {
     Message& at(MessageId id);
 
     /// Adds a message; its parent must be there or 0. The active path ends at it afterwards if `activate`.
-    void add(Message message, bool activate = true);
+    void add(const Message& message, bool activate = true);
 
     /// First message to leaf.
     const QList<MessageId>& path() const { return path_; }

@@ -1,9 +1,8 @@
 // Byte-level BPE: merges, whole words, bytes, and what it costs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <time.h>
-
 #include <algorithm>
+#include <ctime>
 #include <map>
 #include <random>
 

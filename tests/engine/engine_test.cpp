@@ -62,7 +62,10 @@ TEST(Engine, StopsBeforeAStopStringThatCrossesTokens) {
     for (; stop.size() < 3 && at + 1 < whole.ids.size(); ++at) {
         const std::string next(tokenizer.pieceBytes(whole.ids[at]));
         const bool isAscii = std::all_of(next.begin(), next.end(), [](char c) { return c >= ' '; });
-        stop = isAscii ? stop + next : std::string();
+        if (isAscii)
+            stop += next;
+        else
+            stop.clear();
     }
     ASSERT_GE(stop.size(), 3U) << "choose another seed";
     request.sampling.stop = {stop};

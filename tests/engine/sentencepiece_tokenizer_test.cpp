@@ -13,7 +13,6 @@ namespace engine {
 namespace {
 
 using ::testing::ElementsAre;
-using testing::kControl;
 using testing::kNormal;
 using testing::kUserDefined;
 using testing::TinyVocabulary;

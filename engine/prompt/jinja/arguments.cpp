@@ -24,8 +24,8 @@ Parameters::Parameters(std::string_view function, Arguments arguments,
         if (!values_[i]) raise("{}() is missing argument {} of {}", function, i + 1, required);
 }
 
-Value Parameters::valueOr(size_t index, Value fallback) const {
-    return has(index) ? *values_[index] : std::move(fallback);
+Value Parameters::valueOr(size_t index, const Value& fallback) const {
+    return has(index) ? *values_[index] : fallback;
 }
 
 bool Parameters::flag(size_t index, bool fallback) const {

@@ -22,7 +22,7 @@ class Parameters {
     /// Absent and None are the same to most functions.
     bool given(size_t index) const { return has(index) && !values_[index]->isNone(); }
     const Value& operator[](size_t index) const { return *values_[index]; }
-    Value valueOr(size_t index, Value fallback) const;
+    Value valueOr(size_t index, const Value& fallback) const;
     bool flag(size_t index, bool fallback = false) const;
     /// Fails unless absent or an integer.
     Integer integer(size_t index, Integer fallback) const;

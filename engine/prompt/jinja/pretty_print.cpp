@@ -78,7 +78,7 @@ class PrettyPrinter {
 
     void formatDict(const Dict& dict, size_t indent, size_t allowance) {
         write("{");
-        const auto entries = dict.entries();
+        const auto& entries = dict.entries();
         for (size_t i = 0; i < entries.size(); ++i) {
             if (i > 0) newline(indent + 1);
             const Text key = onOneLine(entries[i].first);

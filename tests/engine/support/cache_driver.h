@@ -17,8 +17,8 @@ inline uint64_t stampOf(uint64_t space, std::span<const TokenId> tokens) {
 /// Sequences by hand: computes (stamps) what a match did not bring, and checks what it did.
 class CacheDriver {
   public:
-    explicit CacheDriver(std::vector<int> windows = {0}, int blocks = 64, BlockTier* tier = nullptr)
-        : small(std::move(windows), blocks), cache(*small.ops, small.pools, tier) {}
+    explicit CacheDriver(const std::vector<int>& windows = {0}, int blocks = 64, BlockTier* tier = nullptr)
+        : small(windows, blocks), cache(*small.ops, small.pools, tier) {}
 
     struct Live {
         uint64_t space = 0;

@@ -82,7 +82,7 @@ Vocabulary learn(size_t size) {
         if (best == counts.end()) throw std::logic_error("the corpus is too short for so many merges");
         const auto [left, right] = best->first;
         vocabulary.tokens.push_back(left + right);
-        vocabulary.merges.push_back(left + " " + right);
+        vocabulary.merges.push_back(std::string(left).append(" ").append(right));
         for (auto& word : words)
             for (size_t i = 0; i + 1 < word.size(); ++i)
                 if (word[i] == left && word[i + 1] == right) {

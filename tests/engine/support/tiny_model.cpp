@@ -10,7 +10,6 @@
 namespace engine::testing {
 namespace {
 
-using kernels::DType;
 using kernels::testing::Random;
 
 class TinyWriter {
