@@ -7,6 +7,9 @@ namespace engine {
 
 LocalEngine::~LocalEngine() {
     stop();
+    // A chat that was deleted just before the end must not stay on disk.
+    takeCommands();
+    while (!toForget_.empty()) forgetNext();
     scheduler_.reset();
     // What was said stays warm across a restart.
     if (cache_ != nullptr)

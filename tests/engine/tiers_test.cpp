@@ -285,6 +285,25 @@ TEST_F(Tiers, AStoppedReplyIsForgottenToItsLastToken) {
     EXPECT_TRUE(files().empty());
 }
 
+TEST_F(Tiers, AChatThatIsForgottenJustBeforeTheEndIsGone) {
+    const TinyChatModel model;
+    EngineOptions options = EngineDriver::options(model);
+    options.diskCache = root / "cache";
+    GenerateRequest request = EngineDriver::ask("tell me everything", 60, 0.8F);
+    {
+        EngineDriver driver(options);
+        const auto reply = driver.run(request);
+        request.messages.push_back({{"role", "assistant"}, {"content", reply.text}});
+        request.generatedIds = {{}, reply.ids};
+    }
+    EXPECT_FALSE(files().empty());
+    {
+        EngineDriver driver(options);
+        driver.engine->forget(request);  // and no step
+    }
+    EXPECT_TRUE(files().empty());
+}
+
 TEST_F(Tiers, ChatsAreWarmAfterARestartAndGoneWhenForgotten) {
     const TinyChatModel model;
     EngineOptions options = EngineDriver::options(model);
