@@ -449,7 +449,7 @@ MessageView::Place MessageView::placeAt(QPoint point) const {
 }
 
 std::pair<MessageView::Place, MessageView::Place> MessageView::selection() const {
-    if (!selectionStart_) return {};
+    if (!selectionStart_) return std::pair(Place(), Place());  // {} is too much for clang 14
     const Place& start = *selectionStart_;
     return selectionEnd_ < start ? std::pair(selectionEnd_, start) : std::pair(start, selectionEnd_);
 }

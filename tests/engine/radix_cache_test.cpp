@@ -181,7 +181,7 @@ TEST(RadixCache, ForgettingErasesWhatOnlyThatConversationUsed) {
 void runRandomly(std::vector<int> windows, int operations, unsigned seed, BlockTier* tier = nullptr) {
     constexpr int kBlocks = 96;
     const bool hasWindows = std::ranges::any_of(windows, [](int window) { return window > 0; });
-    CacheDriver driver(std::move(windows), kBlocks, tier);
+    CacheDriver driver(windows, kBlocks, tier);
     std::mt19937 random(seed);
     std::vector<CacheDriver::Live> live;
     std::unordered_set<uint64_t> computed;  // what the last row of each computed whole block holds
