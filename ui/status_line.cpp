@@ -108,18 +108,21 @@ QString StatusLine::figures() const {
     }
     if (speed > 0) parts += tr("%1 tok/s").arg(locale.toString(speed, 'f', speed < 100 ? 1 : 0));
     if (ttft > 0) parts += tr("TTFT %1 s").arg(locale.toString(ttft / 1000, 'f', 2));
-    if (now.draftedTokens > 0) {
-        parts +=
-            tr("guesses %1 % right, %2×")
-                .arg(locale.toString(100.0 * double(now.acceptedTokens) / double(now.draftedTokens), 'f', 0),
-                     locale.toString(now.speculationGain, 'f', 2));
-    }
     if (now.kvBytesTotal > 0) {
         parts += tr("KV %1 of %2")
                      .arg(locale.formattedDataSize(now.kvBytesUsed, 0, QLocale::DataSizeSIFormat),
                           locale.formattedDataSize(now.kvBytesTotal, 0, QLocale::DataSizeSIFormat));
     }
     return parts.join(QStringLiteral("  ·  "));
+}
+
+QString StatusLine::guesses() const {
+    const QLocale locale;
+    const app::EngineSnapshot now = engine_.snapshot();
+    if (now.draftedTokens <= 0) return {};
+    return tr("guesses %1 % right, %2×")
+        .arg(locale.toString(100.0 * double(now.acceptedTokens) / double(now.draftedTokens), 'f', 0),
+             locale.toString(now.speculationGain, 'f', 2));
 }
 
 void StatusLine::refresh() {
@@ -146,6 +149,7 @@ void StatusLine::showNow() {
     device_->setToolTip(device);
     const QString numbers = figures();
     figures_->setText(numbers);
+    figures_->setToolTip(guesses());  // the line has no room for them, and each reply shows its own
     // The figures go first when there is no room: the reply shows them too.
     const int needed = figures_->sizeHint().width() + meter_->sizeHint().width() + 150;
     figures_->setVisible(!numbers.isEmpty() && needed <= width());

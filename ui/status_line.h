@@ -38,6 +38,7 @@ class StatusLine : public QWidget {
     void refresh();
     ContextMeter* meter() const { return meter_; }
     QString figures() const;
+    QString guesses() const;
 
   protected:
     void resizeEvent(QResizeEvent* event) override;
