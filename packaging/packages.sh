@@ -66,31 +66,31 @@ install_packages() {
         done
         names+=("$alternative")
     done
-    # apt-get's own account of how far it is goes to standard output, because sudo closes any other.
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-        -o Dpkg::Use-Pty=0 -o APT::Status-Fd=1 "${names[@]}" 2>&1 </dev/null | apt_progress "$log" ||
+    # The packages' scripts write to standard output, and apt-get closes the descriptor that its account of how far it
+    # is goes to before it runs them; sudo closes all but the first three. So a shell between them makes a fourth.
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive sh -c 'exec "$@" 3>&1 1>&2' sh \
+        apt-get install --yes --no-install-recommends -o Dpkg::Use-Pty=0 -o APT::Status-Fd=3 "${names[@]}" \
+        2>>"$log" </dev/null | apt_progress ||
         apt_failed "install the packages" "$log"
 }
 
-# Shows the percentages in apt-get's status lines on standard error, each tenth once, and keeps the other lines in LOG.
-apt_progress() { # LOG
+# Shows the percentages in apt-get's status lines on standard error, each tenth once.
+apt_progress() {
     local line now shown= pattern='^(dl|pm)status:[^:]*(:[a-z][a-z0-9]*)?:([0-9]+)'
     while IFS= read -r line; do
-        if [[ $line =~ $pattern ]]; then
-            now="$((BASH_REMATCH[3] / 10 * 10)) %"
-            if [ "${BASH_REMATCH[1]}" = dl ]; then now="downloading packages: $now"; else now="installing packages: $now"; fi
-            [ "$shown" = "$now" ] || say "$now"
-            shown=$now
-        elif [[ $line != [dp][lm]status:* ]]; then
-            echo "$line" >>"$1" 2>/dev/null || true # a full disk is apt-get's to report
-        fi
+        [[ $line =~ $pattern ]] || continue
+        now="$((BASH_REMATCH[3] / 10 * 10)) %"
+        if [ "${BASH_REMATCH[1]}" = dl ]; then now="downloading packages: $now"; else now="installing packages: $now"; fi
+        [ "$shown" = "$now" ] || say "$now"
+        shown=$now
     done
 }
 
 apt_failed() { # WHAT LOG
     local why
-    # A mirror that cannot be read is the cause, and the package that then cannot be located its consequence.
-    why=$(grep -E '^[EW]: Failed to fetch' "$2" | tail -1) || why=$(grep -E '^(E:|Err:|sudo:)' "$2" | tail -1) || true
+    # The cause comes first: a mirror that cannot be read, then a package that cannot be set up, then apt-get's own word.
+    why=$(grep -E '^[EW]: Failed to fetch' "$2" | tail -1) || why=$(grep -m 1 '^dpkg: error' "$2") ||
+        why=$(grep -E '^(E:|Err:|sudo:)' "$2" | tail -1) || true
     die "apt-get could not $1: ${why:0:200} (all of it: $2);" \
         "check the network, the mirrors under /etc/apt and the free space, then run this again"
 }

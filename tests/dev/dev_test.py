@@ -19,7 +19,14 @@ STAND_INS = {
     "apt-get": '''echo "apt-get $*" >> "$SANDBOX/calls"
         [ -e "$SANDBOX/apt-fails" ] && { echo "E: Failed to fetch some/package  Could not resolve host" >&2; exit 100; }
         case $1 in install)
-            printf '%s\\n' dlstatus:1:1.0:x dlstatus:2:57.5:x pmstatus:libx:amd64:4:x pmstatus:libx:100.0:x 'Setting up libx'
+            for option; do case $option in APT::Status-Fd=*) fd=${option#*=} ;; esac; done
+            printf '%s\\n' dlstatus:1:1.0:x dlstatus:2:57.5:x pmstatus:libx:amd64:4:x >&$fd
+            # Like the real one: what is installed writes to standard output, without the descriptor of the status lines.
+            (eval "exec $fd>&-"; echo 'Setting up libx') || exit 100
+            [ -e "$SANDBOX/dpkg-fails" ] && {
+                echo "dpkg: error processing package libx (--configure):" >&2
+                echo "E: Sub-process /usr/bin/dpkg returned an error code (1)" >&2; exit 100; }
+            echo pmstatus:libx:100.0:x >&$fd
             shift; for name; do case $name in -*|*=*) ;; *) echo "$name" >> "$SANDBOX/installed" ;; esac; done ;;
         esac
         exit 0''',
@@ -114,7 +121,7 @@ class Dev(unittest.TestCase):
         self.assertTrue(all(calls[i - 1].startswith("sudo ") for i, c in enumerate(calls) if c.startswith("apt-get")))
         self.assertEqual(self.dev("setup")[1], [])
 
-    def test_installing_shows_how_far_it_is(self):
+    def test_installing_shows_how_far_it_is_and_packages_can_speak(self):
         self.install_all(but=("cmake",))
         result, _ = self.dev("setup")
         self.assertEqual((result.returncode, result.stdout), (0, ""), result.stderr)
@@ -141,6 +148,13 @@ class Dev(unittest.TestCase):
         last = result.stderr.splitlines()[-1]
         self.assertRegex(last, "^dev: apt-get could not .*Could not resolve host.*check the network")
         self.assertEqual([call for call in calls if call.startswith(("cmake", "fetch"))], [])
+
+    def test_the_package_that_cannot_be_set_up_is_named(self):
+        self.install_all(but=("cmake",))
+        (self.sandbox / "dpkg-fails").touch()
+        result, _ = self.dev("setup")
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr.splitlines()[-1], "^dev: apt-get could not install .*error processing package libx")
 
     def test_a_full_disk_is_said_before_anything_is_built(self):
         (self.sandbox / "free").write_text("20000\n")
