@@ -283,6 +283,7 @@ void MainWindow::leaveSession() {
     drafts_[session_->conversation().id] = composer_->text();
     app::ChatSession& left = *session_;
     disconnect(&left, nullptr, this, nullptr);
+    left.setInFront(false);
     watched_.remove(&left);
     session_ = nullptr;
     model_->setSession(nullptr);
@@ -299,6 +300,7 @@ void MainWindow::leaveSession() {
 void MainWindow::showSession(app::ChatSession& session) {
     leaveSession();
     session_ = &session;
+    session.setInFront(true);
     connect(&session, &app::ChatSession::busyChanged, this, [this] {
         list_->model()->setBusy(session_->conversation().id, session_->isBusy());
         refresh();

@@ -10,6 +10,10 @@ namespace app {
 
 using ReplyId = quint64;  ///< 0: none
 
+/// How urgent a reply is, as ReplyRequest::priority. A level doubles its claim to be read next.
+constexpr int kPriorityInFront = 4;     ///< somebody looks at its conversation
+constexpr int kPriorityBackground = 0;  ///< nobody does now
+
 /// One message of a prompt. `generated` lets the engine reuse a reply's own ids; leave it empty unless its
 /// hash is the loaded model's.
 struct PromptMessage {
@@ -22,7 +26,7 @@ struct ReplyRequest {
     QList<PromptMessage> messages;  ///< a system prompt, if any, first
     SamplingSettings sampling;
     WhenFull whenFull = WhenFull::Stop;
-    int priority = 0;  ///< larger goes first
+    int priority = kPriorityBackground;  ///< larger goes first
 };
 
 enum class ModelState { None, Loading, Ready, Failed };
@@ -109,6 +113,8 @@ class ChatEngine : public QObject {
     virtual ReplyId submit(const ReplyRequest& request) = 0;
     /// The reply finishes with Cancelled; unknown or ended ids are ignored.
     virtual void cancel(ReplyId reply) = 0;
+    /// Changes how urgent a reply is; unknown or ended ids are ignored.
+    virtual void setPriority(ReplyId reply, int priority) = 0;
 
     /// Replaces the model. Replies of the old one finish with Cancelled; their text so far stands.
     virtual void loadModel(const ModelOptions& options) = 0;

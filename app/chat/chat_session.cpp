@@ -198,6 +198,7 @@ void ChatSession::onCommitted(MessageId message) {
     committed_ = true;
     Prompt prompt = promptOf(tree_.at(reply_).parent);
     sources_ = std::move(prompt.sources);
+    prompt.request.priority = priority();
     request_ = engine_.submit(prompt.request);
 }
 
@@ -268,6 +269,12 @@ void ChatSession::stop() {
     ReplyStats stats;
     stats.reason = EndReason::Cancelled;
     finish(MessageState::Stopped, stats, {});
+}
+
+void ChatSession::setInFront(bool inFront) {
+    const int before = priority();
+    viewers_ += inFront ? 1 : -1;
+    if (request_ != 0 && priority() != before) engine_.setPriority(request_, priority());
 }
 
 void ChatSession::regenerate(int index) {

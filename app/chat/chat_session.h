@@ -64,6 +64,9 @@ class ChatSession : public QObject {
     /// Shows the path to this message, e.g. a search hit.
     void reveal(MessageId message);
 
+    /// A view begins or ends to show this conversation (several may): what somebody looks at is more urgent.
+    void setInFront(bool inFront);
+
     bool isBusy() const { return reply_ != 0; }  ///< a reply is waited for or being written
     /// Whether the busy reply has its first text; false: it waits for the model, its turn or the prompt.
     bool isWriting() const;
@@ -97,6 +100,7 @@ class ChatSession : public QObject {
     void notice(const QString& text);
 
   private:
+    int priority() const { return viewers_ > 0 ? kPriorityInFront : kPriorityBackground; }
     bool isReply(ReplyId reply) const { return reply != 0 && reply == request_; }
     MessageId addQuestion(const QString& text, MessageId parent);
     void add(Message message);
@@ -119,6 +123,7 @@ class ChatSession : public QObject {
     Conversation conversation_;
     MessageTree tree_;
     bool stored_ = false;
+    int viewers_ = 0;
     MessageId reply_ = 0;       ///< the message being written; 0: none
     bool committed_ = false;    ///< the reply's row, and the question before it, are on disk
     QList<MessageId> sources_;  ///< of the request's messages

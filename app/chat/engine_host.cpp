@@ -204,6 +204,13 @@ void EngineHost::cancel(ReplyId reply) {
     }
 }
 
+void EngineHost::setPriority(ReplyId reply, int priority) {
+    for (auto found = replies_.cbegin(); found != replies_.cend(); ++found)
+        if (found.value() == reply) return loaded_->engine->setPriority(found.key(), priority);
+    for (Waiting& waiting : waiting_)
+        if (waiting.id == reply) waiting.request.priority = priority;
+}
+
 void EngineHost::failLater(ReplyId reply, const QString& message) {
     QMetaObject::invokeMethod(
         this, [this, reply, message] { Q_EMIT replyFailed(reply, message); }, Qt::QueuedConnection);

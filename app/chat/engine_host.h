@@ -23,6 +23,7 @@ class EngineHost final : public ChatEngine {
 
     ReplyId submit(const ReplyRequest& request) override;
     void cancel(ReplyId reply) override;
+    void setPriority(ReplyId reply, int priority) override;
     void loadModel(const ModelOptions& options) override;
     void unloadModel() override;
     const ModelStatus& model() const override { return status_; }

@@ -63,6 +63,10 @@ void ScriptedEngine::cancel(ReplyId id) {
         if (reply.id == id) reply.cancelled = true;
 }
 
+void ScriptedEngine::setPriority(ReplyId id, int priority) {
+    if (id >= 1 && id < nextId_) requests_[static_cast<qsizetype>(id) - 1].priority = priority;
+}
+
 void ScriptedEngine::loadModel(const ModelOptions& options) {
     for (Reply& reply : replies_) reply.cancelled = true;
     status_.path = options.path;

@@ -30,7 +30,8 @@ class ScriptedEngine final : public ChatEngine {
     /// Paused: replies start but write nothing until this is lifted.
     void setPaused(bool paused);
     void setModel(const ModelStatus& status);
-    const QList<ReplyRequest>& requests() const { return requests_; }  ///< all that were submitted
+    /// All that were submitted, with their latest priorities.
+    const QList<ReplyRequest>& requests() const { return requests_; }
     /// What snapshot() says besides what is running; signals the change.
     void setSnapshot(const EngineSnapshot& snapshot);
     int forgottenPaths() const { return forgottenPaths_; }
@@ -39,6 +40,7 @@ class ScriptedEngine final : public ChatEngine {
 
     ReplyId submit(const ReplyRequest& request) override;
     void cancel(ReplyId reply) override;
+    void setPriority(ReplyId reply, int priority) override;
     void loadModel(const ModelOptions& options) override;
     void unloadModel() override;
     const ModelStatus& model() const override { return status_; }

@@ -77,7 +77,7 @@ struct GenerateRequest {
     std::vector<std::vector<TokenId>> generatedIds;
     SamplingParams sampling;
     int maxNewTokens = -1;                     ///< -1: to the end of the context
-    int priority = 0;                          ///< larger goes first
+    int priority = 0;                          ///< larger goes first; see SchedulingPolicy
     std::optional<SpeculationMode> speculate;  ///< the engine's own setting when not given
     WhenFull whenFull = WhenFull::Stop;        ///< of `messages`; prompts and ids are never cut
     /// Ids in place of `messages` and `prompt`, taken as they are.
@@ -197,6 +197,8 @@ class Engine {
     virtual RequestId submit(GenerateRequest request) = 0;
     /// The request ends within one step with Finished{Cancelled}; unknown or ended ids are ignored.
     virtual void cancel(RequestId id) = 0;
+    /// Changes how urgent a request is, from the next step on; unknown or ended ids are ignored.
+    virtual void setPriority(RequestId id, int priority) = 0;
     /// Erases the KV of a conversation that is gone from every place where it is kept, as far as no other
     /// conversation shares it: `conversation` has its messages and generated ids. If it ends with a reply,
     /// that is the sequence which wrote it. Each branch of a conversation is one of its own. What engines

@@ -30,6 +30,11 @@ RequestId LocalEngine::submit(GenerateRequest request) {
 void LocalEngine::cancel(RequestId id) {
     push(Verb::Cancel, id, {});
 }
+void LocalEngine::setPriority(RequestId id, int priority) {
+    GenerateRequest request;
+    request.priority = priority;
+    push(Verb::SetPriority, id, std::move(request));
+}
 void LocalEngine::forget(GenerateRequest conversation) {
     push(Verb::Forget, 0, std::move(conversation));
 }
@@ -91,6 +96,10 @@ bool LocalEngine::takeCommands() {
                 break;
             case Verb::Cancel:
                 if (replies_.contains(command.id)) finish(command.id, FinishReason::Cancelled);
+                break;
+            case Verb::SetPriority:
+                if (Sequence* sequence = scheduler_->find(command.id))
+                    sequence->priority = command.request.priority;
                 break;
             case Verb::Forget:
                 if (cache_ != nullptr) toForget_.push_back(std::move(command.request));

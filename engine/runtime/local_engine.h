@@ -27,6 +27,7 @@ class LocalEngine final : public Engine {
 
     RequestId submit(GenerateRequest request) override;
     void cancel(RequestId id) override;
+    void setPriority(RequestId id, int priority) override;
     void forget(GenerateRequest conversation) override;
     void forgetEverything() override;
     std::vector<EngineEvent> takeEvents() override;
@@ -43,7 +44,7 @@ class LocalEngine final : public Engine {
     void checkIntegrity() const override;
 
   private:
-    enum class Verb : uint8_t { Submit, Cancel, Forget, ForgetEverything };
+    enum class Verb : uint8_t { Submit, Cancel, SetPriority, Forget, ForgetEverything };
     struct Command {
         Verb verb;
         RequestId id;

@@ -137,10 +137,25 @@ void Scheduler::preempt(Sequences::iterator victim) {
     waiting_.splice(waiting_.begin(), running_, victim);
 }
 
-/// Takes blocks from the youngest sequences until `sequence` has room; false when it was itself the youngest.
+/// Who gives up its blocks first: the lowest priority, of these the youngest. Each time it had to counts as a
+/// level of priority, up to the highest there is, so that nobody gives way to younger ones for ever. The most
+/// urgent of all always goes on.
+Scheduler::Sequences::iterator Scheduler::leastUrgent() {
+    int top = running_.front()->priority;
+    for (const auto& sequence : running_) top = std::max(top, sequence->priority);
+    const auto urgency = [top](const auto& sequence) {
+        return std::min(top, sequence->priority + sequence->preemptions);
+    };
+    auto least = running_.begin();
+    for (auto it = std::next(least); it != running_.end(); ++it)
+        if (urgency(*it) <= urgency(*least)) least = it;
+    return least;
+}
+
+/// Takes blocks from the least urgent sequences until `sequence` has room; false when that was itself.
 bool Scheduler::reserveByPreempting(Sequence& sequence, int tokens, Plan& plan) {
     while (!reserve(sequence, tokens)) {
-        const auto victim = std::prev(running_.end());
+        const auto victim = leastUrgent();
         const bool isSelf = victim->get() == &sequence;
         std::erase_if(plan.parts, [&](const Part& part) { return part.sequence == victim->get(); });
         preempt(victim);
@@ -166,6 +181,8 @@ void Scheduler::addDecodes(Plan& plan, int& budget) {
     std::vector<Sequence*> order;
     for (const auto& sequence : running_)
         if (sequence->isDecoding()) order.push_back(sequence.get());
+    std::ranges::stable_sort(order,
+                             [](const Sequence* a, const Sequence* b) { return a->priority > b->priority; });
     for (Sequence* sequence : order) {
         if (budget == 0) return;
         if (!isRunning(sequence)) continue;

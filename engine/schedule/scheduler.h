@@ -26,8 +26,9 @@ struct SchedulerLimits {
 
 /// Decides which rows each step computes: continuous batching with decodes first and prompts in chunks from
 /// what is left of the row and time budgets ("SARATHI", Agrawal et al. 2023). Sequences are admitted against
-/// real blocks, with nothing reserved for their maximum length; when blocks run out the youngest running
-/// sequence leaves its own to the prefix cache and waits again. Owns the sequences. Engine thread only.
+/// real blocks, with nothing reserved for their maximum length; when blocks run out the least urgent running
+/// sequence, the youngest of these, leaves its own to the prefix cache and waits again, a little more urgent
+/// each time. Owns the sequences. Engine thread only.
 class Scheduler {
   public:
     /// Part of a step: tokens [first, first + count) of a sequence. The logits of the last `logits` rows are
@@ -83,6 +84,7 @@ class Scheduler {
     bool reserve(Sequence& sequence, int tokens);
     bool reserveByPreempting(Sequence& sequence, int tokens, Plan& plan);
     void preempt(Sequences::iterator victim);
+    Sequences::iterator leastUrgent();
     void keepBlocks(Sequence& sequence, bool withTail);
     void addDecodes(Plan& plan, int& budget);
     void addDrafts(Plan& plan, int& budget);

@@ -26,8 +26,9 @@ std::unique_ptr<SchedulingPolicy> makeFcfsPolicy();
 /// priority doubles the claim.
 ///
 /// Bound: once the ratio reaches kOverdueRatio a sequence is overdue, and overdue sequences go in the order
-/// of their arrival before all others. So a request with work W waits at most kOverdueRatio * W, plus the
-/// work of those that were overdue before it.
+/// of their arrival before all others, whatever their priority. So a request with work W and priority 0 or
+/// more waits at most kOverdueRatio * W, plus the work of those that were overdue before it; each level below
+/// 0 doubles its patience.
 std::unique_ptr<SchedulingPolicy> makeResponseRatioPolicy();
 constexpr double kOverdueRatio = 32.0;
 

@@ -407,6 +407,29 @@ class ChatSessionTest : public QObject {
         QCOMPARE(other->messageAt(1).text, QString("right ").repeated(30));
     }
 
+    void whatSomebodyLooksAtIsMoreUrgent() {
+        engine_->setPaused(true);
+        auto other = open();
+        session_->setInFront(true);
+        QVERIFY(session_->send("left"));
+        QVERIFY(other->send("right"));
+        QTRY_COMPARE(engine_->requests().size(), 2);
+        const auto priorityOf = [this](const QString& text) {
+            for (const ReplyRequest& request : engine_->requests())
+                if (request.messages.last().text == text) return request.priority;
+            return -1;
+        };
+        QCOMPARE(priorityOf("left"), kPriorityInFront);
+        QCOMPARE(priorityOf("right"), kPriorityBackground);
+        session_->setInFront(false);
+        other->setInFront(true);
+        QCOMPARE(priorityOf("left"), kPriorityBackground);
+        QCOMPARE(priorityOf("right"), kPriorityInFront);
+        other->setInFront(true);  // in a second window
+        other->setInFront(false);
+        QCOMPARE(priorityOf("right"), kPriorityInFront);
+    }
+
     void switchingTheModelStopsTheReplyAndKeepsItsText() {
         engine_->setText(QString("word ").repeated(2000));
         engine_->setTokensPerSecond(1000);

@@ -19,6 +19,7 @@ constexpr nanoseconds kRow = std::chrono::microseconds(100);  ///< what a row of
 struct Request {
     nanoseconds arrival{}, first{};  ///< of the request, and of its first token
     int tokens = 0;
+    int priority = 0;
     bool isOverdue = false;
     nanoseconds bound{};  ///< once it is overdue: when its first token has to be there
 
@@ -26,8 +27,9 @@ struct Request {
     bool isShort() const { return tokens < 100; }
 };
 
-/// Prompts as a chat sees them, one in twenty a long document; Poisson arrivals.
-std::vector<Request> makeRequests(unsigned seed) {
+/// Prompts as a chat sees them, one in twenty a long document; Poisson arrivals. Of a thousand, `urgent` have
+/// priority 4.
+std::vector<Request> makeRequests(unsigned seed, unsigned urgent = 0) {
     std::mt19937 random(seed);
     std::vector<Request> requests(kRequests);
     double work = 0.0;
@@ -36,6 +38,7 @@ std::vector<Request> makeRequests(unsigned seed) {
         request.tokens =
             isLong ? 1000 + static_cast<int>(random() % 2000) : 8 + static_cast<int>(random() % 48);
         work += static_cast<double>(request.work().count());
+        if (urgent > 0 && random() % 1000 < urgent) request.priority = 4;
     }
     std::exponential_distribution<double> gap(kLoad * kRequests / work);
     double at = 0.0;
@@ -95,6 +98,7 @@ class Simulation {
         sequence->promptTokens = requests_[index].tokens;
         sequence->maxTokens = requests_[index].tokens + 1;
         sequence->submitted = requests_[index].arrival;
+        sequence->priority = requests_[index].priority;
         scheduler_.add(std::move(sequence));
         waiting_.push_back(index);
     }
@@ -141,8 +145,13 @@ double meanMillis(const std::vector<Request>& requests, bool isShort) {
 
 TEST(Scheduler, NobodyWaitsLongerThanTheWrittenBound) {
     int overdue = 0;
-    for (const unsigned seed : {1U, 2U}) {
-        for (const Request& request : Simulation(makeRequests(seed), PolicyKind::ResponseRatio).run()) {
+    struct Trace {
+        unsigned seed, urgent;
+    };
+    for (const auto& [seed, urgent] : {Trace{1, 0}, Trace{2, 0}, Trace{3, 300}, Trace{4, 800}}) {
+        SCOPED_TRACE(seed);
+        for (const Request& request :
+             Simulation(makeRequests(seed, urgent), PolicyKind::ResponseRatio).run()) {
             ASSERT_GT(request.first, request.arrival) << "it was never answered";
             if (!request.isOverdue) {
                 // The bound of those that never became overdue is the time at which they would have.
@@ -164,6 +173,21 @@ TEST(Scheduler, ShortQuestionsDoNotWaitBehindLongOnes) {
     const auto inOrder = Simulation(makeRequests(3), PolicyKind::Fcfs).run();
     EXPECT_GE(meanMillis(inOrder, true), 5.0 * meanMillis(fair, true));
     EXPECT_LE(meanMillis(fair, false), 3.0 * meanMillis(inOrder, false)) << "and the long ones pay little";
+}
+
+TEST(Scheduler, WhatSomebodyLooksAtGoesFirstAmongItsEquals) {
+    const auto meanWait = [](const std::vector<Request>& requests, int priority) {
+        double sum = 0.0;
+        int count = 0;
+        for (const Request& request : requests) {
+            if (request.priority != priority || request.isShort()) continue;
+            sum += std::chrono::duration<double, std::milli>(request.first - request.arrival).count();
+            ++count;
+        }
+        return sum / count;
+    };
+    const auto requests = Simulation(makeRequests(5, 300), PolicyKind::ResponseRatio).run();
+    EXPECT_LT(2.0 * meanWait(requests, 4), meanWait(requests, 0)) << "long prompts";
 }
 
 }  // namespace

@@ -378,6 +378,27 @@ class WindowTest : public QObject {
         QCOMPARE(program_->engine->running(), 2);
     }
 
+    void theChatInFrontIsTheMoreUrgentOne() {
+        program_->engine->setPaused(true);
+        std::vector<app::ConversationId> chats;
+        for (const QString& text : {QStringLiteral("one"), QStringLiteral("two")}) {
+            program_->window->newChat();
+            program_->ask(text);
+            chats.push_back(program_->window->session()->conversation().id);
+            QTRY_COMPARE_WITH_TIMEOUT(program_->engine->running(), int(chats.size()), kPatience);
+        }
+        const auto priorities = [this] {
+            QList<int> values;
+            for (const app::ReplyRequest& request : program_->engine->requests()) values += request.priority;
+            return values;
+        };
+        QCOMPARE(priorities(), QList<int>({app::kPriorityBackground, app::kPriorityInFront}));
+        program_->window->openConversation(chats[0]);
+        QCOMPARE(priorities(), QList<int>({app::kPriorityInFront, app::kPriorityBackground}));
+        program_->window->newChat();
+        QCOMPARE(priorities(), QList<int>({app::kPriorityBackground, app::kPriorityBackground}));
+    }
+
     void whatLeftTheContextIsMarkedAndTheFiguresSayIt() {
         program_->engine->setText(QStringLiteral("An answer."));
         for (const QString& question : {QStringLiteral("one"), QStringLiteral("two")}) {
