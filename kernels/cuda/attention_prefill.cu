@@ -3,7 +3,9 @@
 // Launch: one block of 4 warps for (64 rows of one sequence, query head, sequence); a warp keeps 16 rows.
 // Tiles of kTokens tokens go through shared memory as halves, whatever the cache's type. Tiles begin at
 // multiples of kTokens in the sequence, so a row's sums are the same for every chunking of its prompt: tiles
-// beyond a row's own position multiply by one and add zero.
+// beyond a row's own position multiply by one and add zero. A row lies in the upper or the lower half of a
+// warp's fragment, as the chunk has it, and the two halves are different instructions: roundings are spelled
+// out, since the compiler would fuse a product into a sum in one half and not in the other.
 #include "kernels/cuda/activations.cuh"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/attention_unit.cuh"
@@ -115,7 +117,7 @@ __global__ void __launch_bounds__(kThreads)
             for (int i = 0; i < 4; ++i) {
                 const int token = tile + n * 8 + 2 * t + i % 2, position = i < 2 ? lowPosition : highPosition;
                 float score = scores[n][i];
-                if (shape.softcap > 0.0F) score = shape.softcap * tanhf(score / shape.softcap);
+                if (shape.softcap > 0.0F) score = __fmul_rn(shape.softcap, tanhf(score / shape.softcap));
                 const bool seen = token <= position && (shape.window == 0 || position - token < shape.window);
                 scores[n][i] = seen ? score : -INFINITY;
                 tileLargest[i / 2] = fmaxf(tileLargest[i / 2], scores[n][i]);
@@ -129,7 +131,7 @@ __global__ void __launch_bounds__(kThreads)
             base[r] = next == -INFINITY ? 0.0F : next;  // nothing seen yet: keep exp away from inf - inf
             const float keep = largest[r] == -INFINITY ? 0.0F : expf(largest[r] - base[r]);
             largest[r] = next;
-            totals[r] *= keep;
+            totals[r] = __fmul_rn(totals[r], keep);
 #pragma unroll
             for (int n = 0; n < kDim / 8; ++n) sums[n][2 * r] *= keep, sums[n][2 * r + 1] *= keep;
         }
@@ -137,8 +139,8 @@ __global__ void __launch_bounds__(kThreads)
         for (int n = 0; n < kTokens / 8; ++n)
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
-                scores[n][i] = expf(scores[n][i] - base[i / 2]);
-                totals[i / 2] += scores[n][i];
+                scores[n][i] = expf(__fsub_rn(scores[n][i], base[i / 2]));
+                totals[i / 2] = __fadd_rn(totals[i / 2], scores[n][i]);
             }
 #pragma unroll
         for (int k = 0; k < kTokens; k += 16) {
