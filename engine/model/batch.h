@@ -8,7 +8,7 @@
 namespace engine {
 
 /// The rows of one step, on the host. Decode and verify rows come first, then prefill rows; the rows of one
-/// sequence are consecutive. Built by the Scheduler, consumed by Transformer::forward. Plain value.
+/// sequence are consecutive. Built by the Scheduler, consumed by Transformer. Plain value.
 struct Batch {
     /// Block tables of every sequence for one KvLayout group (see kernels::BlockTables).
     struct Group {

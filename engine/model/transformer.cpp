@@ -68,6 +68,8 @@ class DenseTransformer final : public Transformer {
 
     std::optional<Error> load(const GgufFile& file, const LoadProgress& progress);
     float* forward(const Batch& batch, std::span<KvBlockPool> pools) override;
+    void begin(const Batch& batch) override;
+    float* advance(int layers, std::span<KvBlockPool> pools) override;
     const ModelConfig& config() const override { return config_; }
     size_t weightBytes() const override { return weightBytes_; }
 
@@ -75,16 +77,26 @@ class DenseTransformer final : public Transformer {
     struct Step {
         kernels::StepRows rows;
         std::vector<kernels::BlockTables> tables;  ///< [groups]
+        const int32_t *tokens = nullptr, *logitRows = nullptr;
+        int logitCount = 0;
+    };
+    /// What has to last from layer to layer, rows as limits_.maxRows.
+    struct Hidden {
+        DeviceBuffer residual;  ///< [rows, E]
+        DeviceBuffer branch;    ///< [rows, E] the last layer's result, not yet added to the residual
+        DeviceBuffer integers;  ///< of a Step
     };
 
     void loadLayer(WeightStore& store, int index);
     void allocateScratch();
-    Step upload(const Batch& batch, int32_t*& tokens, const int32_t*& logitRows);
+    Step upload(const Batch& batch, const Hidden& hidden);
     uint64_t repeatKey(const Batch& batch, const Step& step, std::span<KvBlockPool> pools) const;
-    void compute(const Step& step, const int32_t* tokens, const int32_t* logitRows, int logitCount,
-                 std::span<KvBlockPool> pools);
-    void attentionBlock(const Layer& layer, const Step& step, const KvBlockPool& pool);
-    void feedForwardBlock(const Layer& layer, const Step& step);
+    void embed(const Hidden& hidden, const Step& step);
+    void runLayers(const Hidden& hidden, const Step& step, size_t first, size_t end,
+                   std::span<KvBlockPool> pools);
+    void runHead(const Hidden& hidden, const Step& step);
+    void attentionBlock(const Layer& layer, const Hidden& hidden, const Step& step, const KvBlockPool& pool);
+    void feedForwardBlock(const Layer& layer, const Hidden& hidden, const Step& step);
 
     int queryWidth() const { return config_.numHeads * config_.keyDim; }
     int keyWidth() const { return config_.numKvHeads * config_.keyDim; }
@@ -106,8 +118,12 @@ class DenseTransformer final : public Transformer {
     DeviceBuffer outputNorm_;
     size_t weightBytes_ = 0;
 
-    // Scratch of a step, rows as limits_.maxRows.
-    DeviceBuffer residual_, branch_, projected_, gates_, logits_, integers_;
+    Hidden hidden_, begunHidden_;
+    Step begun_;
+    size_t nextLayer_ = 0;  ///< of what was begun
+
+    // Scratch within a layer, rows as limits_.maxRows.
+    DeviceBuffer projected_, gates_, logits_;
     std::unique_ptr<Activations> input_, attended_, gated_, picked_;
 };
 
@@ -197,8 +213,6 @@ void DenseTransformer::loadLayer(WeightStore& store, int index) {
 void DenseTransformer::allocateScratch() {
     const auto rows = static_cast<size_t>(limits_.maxRows);
     const auto floats = [&](size_t count) { return ops_.allocate(count * sizeof(float)); };
-    residual_ = floats(rows * static_cast<size_t>(config_.embedding));
-    branch_ = floats(rows * static_cast<size_t>(config_.embedding));
     projected_ = floats(rows * static_cast<size_t>(queryWidth() + keyWidth() + valueWidth()));
     gates_ = floats(rows * 2 * static_cast<size_t>(config_.feedForward));
     logits_ = floats(static_cast<size_t>(limits_.maxLogitRows) * static_cast<size_t>(config_.vocabulary));
@@ -211,16 +225,21 @@ void DenseTransformer::allocateScratch() {
     const auto groups = KvLayout::of(config_, KvType::F16).groups.size();
     const size_t sequences = static_cast<size_t>(limits_.maxSequences) + 1;
     const size_t blocks = sequences * (static_cast<size_t>(limits_.maxContext) / 16 + 1);
-    integers_ =
-        ops_.allocate((3 * rows + 2 * sequences + groups * (rows + sequences + blocks)) * sizeof(int32_t));
+    for (Hidden* hidden : {&hidden_, &begunHidden_}) {
+        hidden->residual = floats(rows * static_cast<size_t>(config_.embedding));
+        hidden->branch = floats(rows * static_cast<size_t>(config_.embedding));
+        hidden->integers = ops_.allocate((3 * rows + 2 * sequences + groups * (rows + sequences + blocks)) *
+                                         sizeof(int32_t));
+    }
 }
 
-DenseTransformer::Step DenseTransformer::upload(const Batch& batch, int32_t*& tokens,
-                                                const int32_t*& logitRows) {
-    StepUpload arrays(integers_);
+DenseTransformer::Step DenseTransformer::upload(const Batch& batch, const Hidden& hidden) {
+    StepUpload arrays(hidden.integers);
     Step step;
-    tokens = arrays.add(batch.tokens);
-    logitRows = arrays.add(batch.logitRows);
+    int32_t* tokens = arrays.add(batch.tokens);
+    step.tokens = tokens;
+    step.logitRows = arrays.add(batch.logitRows);
+    step.logitCount = static_cast<int>(batch.logitRows.size());
     step.rows.rows = batch.rows;
     step.rows.sequences = batch.sequences();
     step.rows.positions = arrays.add(batch.positions);
@@ -272,44 +291,70 @@ uint64_t DenseTransformer::repeatKey(const Batch& batch, const Step& step,
 }
 
 float* DenseTransformer::forward(const Batch& batch, std::span<KvBlockPool> pools) {
-    int32_t* tokens = nullptr;
-    const int32_t* logitRows = nullptr;
-    const Step step = upload(batch, tokens, logitRows);
-    const auto logitCount = static_cast<int>(batch.logitRows.size());
+    const Step step = upload(batch, hidden_);
+    const auto compute = [&] {
+        embed(hidden_, step);
+        runLayers(hidden_, step, 0, layers_.size(), pools);
+        runHead(hidden_, step);
+    };
     if (isRepeatable(batch))
-        ops_.repeat(repeatKey(batch, step, pools),
-                    [&] { compute(step, tokens, logitRows, logitCount, pools); });
+        ops_.repeat(repeatKey(batch, step, pools), compute);
     else
-        compute(step, tokens, logitRows, logitCount, pools);
+        compute();
     return logits_.as<float>();
 }
 
-void DenseTransformer::compute(const Step& step, const int32_t* tokens, const int32_t* logitRows,
-                               int logitCount, std::span<KvBlockPool> pools) {
-    const int rows = step.rows.rows.total(), E = config_.embedding;
-    ops_.embed(residual_.as<float>(), *embedding_, tokens, config_.embeddingScale, rows);
-    const float* branch = nullptr;
-    const float* branchNorm = nullptr;
-    for (const Layer& layer : layers_) {
-        ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, layer.attentionNorm.as<float>(),
-                     config_.normEpsilon, rows, E);
-        attentionBlock(layer, step, pools[static_cast<size_t>(layer.group)]);
-        ops_.addNorm(*input_, residual_.as<float>(), branch_.as<float>(), layer.postAttentionNorm.as<float>(),
-                     layer.feedForwardNorm.as<float>(), config_.normEpsilon, rows, E);
-        feedForwardBlock(layer, step);
-        branch = branch_.as<float>();
-        branchNorm = layer.postFeedForwardNorm.as<float>();
-    }
-    if (logitCount == 0) return;
-    ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, outputNorm_.as<float>(),
-                 config_.normEpsilon, rows, E);
-    ops_.gatherRows(*picked_, *input_, logitRows, logitCount);
-    const kernels::Projection head{(head_ ? head_ : embedding_).get(), logits_.as<float>(),
-                                   config_.vocabulary, nullptr};
-    ops_.matmul({&head, 1}, *picked_, {logitCount, 0});
+void DenseTransformer::begin(const Batch& batch) {
+    begun_ = upload(batch, begunHidden_);
+    nextLayer_ = 0;
+    embed(begunHidden_, begun_);
 }
 
-void DenseTransformer::attentionBlock(const Layer& layer, const Step& step, const KvBlockPool& pool) {
+float* DenseTransformer::advance(int layers, std::span<KvBlockPool> pools) {
+    const size_t end = std::min(layers_.size(), nextLayer_ + static_cast<size_t>(layers));
+    runLayers(begunHidden_, begun_, nextLayer_, end, pools);
+    nextLayer_ = end;
+    if (end < layers_.size()) return nullptr;
+    runHead(begunHidden_, begun_);
+    return logits_.as<float>();
+}
+
+void DenseTransformer::embed(const Hidden& hidden, const Step& step) {
+    ops_.embed(hidden.residual.as<float>(), *embedding_, step.tokens, config_.embeddingScale,
+               step.rows.rows.total());
+}
+
+/// Layers [first, end). A layer's result is added by the norm that comes next, the following layer's.
+void DenseTransformer::runLayers(const Hidden& hidden, const Step& step, size_t first, size_t end,
+                                 std::span<KvBlockPool> pools) {
+    const int rows = step.rows.rows.total(), E = config_.embedding;
+    for (size_t index = first; index < end; ++index) {
+        const Layer& layer = layers_[index];
+        const bool isFirst = index == 0;
+        ops_.addNorm(*input_, hidden.residual.as<float>(), isFirst ? nullptr : hidden.branch.as<float>(),
+                     isFirst ? nullptr : layers_[index - 1].postFeedForwardNorm.as<float>(),
+                     layer.attentionNorm.as<float>(), config_.normEpsilon, rows, E);
+        attentionBlock(layer, hidden, step, pools[static_cast<size_t>(layer.group)]);
+        ops_.addNorm(*input_, hidden.residual.as<float>(), hidden.branch.as<float>(),
+                     layer.postAttentionNorm.as<float>(), layer.feedForwardNorm.as<float>(),
+                     config_.normEpsilon, rows, E);
+        feedForwardBlock(layer, hidden, step);
+    }
+}
+
+void DenseTransformer::runHead(const Hidden& hidden, const Step& step) {
+    if (step.logitCount == 0) return;
+    ops_.addNorm(*input_, hidden.residual.as<float>(), hidden.branch.as<float>(),
+                 layers_.back().postFeedForwardNorm.as<float>(), outputNorm_.as<float>(), config_.normEpsilon,
+                 step.rows.rows.total(), config_.embedding);
+    ops_.gatherRows(*picked_, *input_, step.logitRows, step.logitCount);
+    const kernels::Projection head{(head_ ? head_ : embedding_).get(), logits_.as<float>(),
+                                   config_.vocabulary, nullptr};
+    ops_.matmul({&head, 1}, *picked_, {step.logitCount, 0});
+}
+
+void DenseTransformer::attentionBlock(const Layer& layer, const Hidden& hidden, const Step& step,
+                                      const KvBlockPool& pool) {
     const int stride = queryWidth() + keyWidth() + valueWidth();
     float* query = projected_.as<float>();
     float *key = query + queryWidth(), *value = key + keyWidth();
@@ -333,13 +378,14 @@ void DenseTransformer::attentionBlock(const Layer& layer, const Step& step, cons
     const kernels::AttentionShape shape{config_.numHeads, config_.attentionScale, pool.layout().window,
                                         config_.attentionSoftcap};
     ops_.attention(*attended_, query, stride, kv, step.rows, tables, shape);
-    const kernels::Projection output{layer.output.get(), branch_.as<float>(), config_.embedding, nullptr};
+    const kernels::Projection output{layer.output.get(), hidden.branch.as<float>(), config_.embedding,
+                                     nullptr};
     ops_.matmul({&output, 1}, *attended_, step.rows.rows);
 }
 
-void DenseTransformer::feedForwardBlock(const Layer& layer, const Step& step) {
+void DenseTransformer::feedForwardBlock(const Layer& layer, const Hidden& hidden, const Step& step) {
     ops_.gatedFfn(*gated_, *layer.gate, *layer.up, *input_, config_.gate, gates_.as<float>(), step.rows.rows);
-    const kernels::Projection down{layer.down.get(), branch_.as<float>(), config_.embedding, nullptr};
+    const kernels::Projection down{layer.down.get(), hidden.branch.as<float>(), config_.embedding, nullptr};
     ops_.matmul({&down, 1}, *gated_, step.rows.rows);
 }
 

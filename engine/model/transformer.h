@@ -38,6 +38,14 @@ class Transformer {
     /// the next call.
     virtual float* forward(const Batch& batch, std::span<KvBlockPool> pools) = 0;
 
+    /// Begins a batch that goes through the layers a few at a time, in place of one begun before; forward may
+    /// be called in between, as the batch's hidden state has memory of its own. The blocks that its slots and
+    /// tables name must stay its own until it is through.
+    virtual void begin(const Batch& batch) = 0;
+    /// Up to `layers` more layers of what was begun. Null until the last is through, then its logits as
+    /// forward gives them. The results are those of forward, bit by bit.
+    virtual float* advance(int layers, std::span<KvBlockPool> pools) = 0;
+
     virtual const ModelConfig& config() const = 0;
     virtual size_t weightBytes() const = 0;  ///< device bytes that a step of one row reads of weights
 };

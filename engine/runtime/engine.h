@@ -37,10 +37,12 @@ struct EngineOptions {
     int maxLogitRows = 64;  ///< rows of a step whose logits are wanted; `score` likes more
 
     PolicyKind policy = PolicyKind::ResponseRatio;
-    /// Time that a step may spend on prompts while nobody's reply is being written: how long a new question
-    /// may have to wait before it is looked at. 0: as long as maxRows rows take.
+    /// Time that a chunk of prompts may take from its first layer to its last, other replies' steps in
+    /// between included: how long a new question may have to wait before it is looked at. 0: as long as
+    /// maxRows rows take.
     double prefillMicros = 250'000;
-    /// While replies are written, the share of a decode step's time that prompts may add to it. 0: no bound.
+    /// While replies are written, the share of a decode step's time that prompts may add to it; a chunk
+    /// pauses between layers where it would take more. 0: no bound.
     double prefillShare = 0.6;
 
     bool prefixCache = true;    ///< keep computed prefixes on the device while there is room

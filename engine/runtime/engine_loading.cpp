@@ -2,6 +2,7 @@
 #include <iterator>
 
 #include "engine/runtime/device.h"
+#include "engine/runtime/layer_costs.h"
 #include "engine/runtime/local_engine.h"
 #include "engine/runtime/memory_plan.h"
 #include "engine/runtime/model_fingerprint.h"
@@ -76,15 +77,20 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
             *ops_, group,
             static_cast<int>(std::max<size_t>(1, tokens / static_cast<size_t>(group.blockTokens))));
     }
+    const LayerCosts costs = measureLayerCosts(*transformer_, pools_, *ops_, limits_, clock_);
     if (options.prefixCache) buildCache(options, kvType);
     SchedulerLimits limits;
     limits.maxRows = limits_.maxRows;
     limits.maxSequences = std::min(limits_.maxSequences, limits_.maxLogitRows);
     limits.maxLogitRows = limits_.maxLogitRows;
+    limits.layers = config_.layers;
+    limits.leastRows =
+        device.kind == "cuda" ? 64 : 16;  // a card's tile of prompt rows costs the same half empty
     limits.prefillMicros = options.prefillMicros;
     limits.prefillShare = options.prefillShare;
     scheduler_ =
         std::make_unique<Scheduler>(std::span(pools_), cache_.get(), limits, makePolicy(options.policy));
+    scheduler_->setLayerCosts(costs);
     model_ = {config_.name,          config_.architectureName, limits_.maxContext,
               config_.contextLength, chatTemplate != nullptr,  tokenizer_->vocabularyHash()};
     if (auto built = buildSpeculator(options, kvType, progress); !built) return built;

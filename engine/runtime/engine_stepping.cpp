@@ -32,10 +32,9 @@ bool LocalEngine::step() {
                                                pools_.front().layout().blockTokens)});
     worked = worked || !plan.impossible.empty();
     for (const Sequence* sequence : plan.started) begin(*sequence);
-    if (!plan.empty()) {
-        runPlan(plan);
-        worked = true;
-    }
+    worked = worked || !plan.empty();
+    if (!plan.parts.empty()) runPlan(plan);
+    if (scheduler_->chunk() != nullptr) advanceChunk(plan.chunkLayers);
     if (!worked && cache_ != nullptr && scheduler_->waiting() == 0) worked = cache_->saveSome(4);
     publishStats();
     return worked;
@@ -51,19 +50,18 @@ void LocalEngine::begin(const Sequence& sequence) {
     emit(Started{sequence.id, sequence.promptTokens, sequence.cachedTokens});
 }
 
-/// The tokens drawn from the plan's logits, in order.
-std::vector<int32_t> LocalEngine::compute(const Scheduler::Plan& plan) {
-    std::vector<int32_t> drawn(plan.batch.logitRows.size());
-    const float* logits = transformer_->forward(plan.batch, pools_);
-    std::vector<std::vector<int32_t>> penalised(drawn.size());
+/// The tokens drawn from these parts' logits, in order. Waits for the device.
+std::vector<int32_t> LocalEngine::draw(std::span<const Scheduler::Part> parts, const float* logits) {
+    std::vector<std::vector<int32_t>> penalised;
     std::vector<kernels::SamplingRow> rows;
-    for (const Scheduler::Part& part : plan.parts)
+    size_t count = 0;
+    for (const Scheduler::Part& part : parts) count += static_cast<size_t>(part.logits);
+    penalised.resize(count);
+    for (const Scheduler::Part& part : parts)
         if (part.logits > 0) appendSamplingRows(*part.sequence, part.drafted(), rows, penalised);
+    std::vector<int32_t> drawn(count);
     if (!rows.empty()) ops_->sample(logits, config_.vocabulary, rows, drawn);
     ops_->synchronize();
-    std::vector<Sequence*> sequences;
-    for (const Scheduler::Part& part : plan.parts) sequences.push_back(part.sequence);
-    speculator_->collect(sequences);
     return drawn;
 }
 
@@ -71,22 +69,48 @@ void LocalEngine::runPlan(const Scheduler::Plan& plan) {
     std::vector<int32_t> drawn;
     const auto before = clock_();
     try {
-        drawn = compute(plan);
+        drawn = draw(plan.parts, transformer_->forward(plan.batch, pools_));
+        std::vector<Sequence*> sequences;
+        for (const Scheduler::Part& part : plan.parts) sequences.push_back(part.sequence);
+        speculator_->collect(sequences);
     } catch (const std::exception& problem) {
-        return failPlan(plan,
-                        {ErrorCode::Internal,
-                         fmt::format("the device failed while computing ({}); try again, or choose the CPU",
-                                     problem.what())});
+        return failParts(plan.parts, problem);
     }
     const auto now = clock_();
     stepTime_ += now - before;
     noteStep(plan, drawn, now - before);
     scheduler_->completed(plan, now - before);
+    takeDrawn(plan.parts, drawn, now);
+}
+
+/// Some more layers of the prompts that are on their way; with the last ones, their first tokens.
+void LocalEngine::advanceChunk(int layers) {
+    const Scheduler::Chunk& chunk = *scheduler_->chunk();
+    std::vector<int32_t> drawn;
+    const auto before = clock_();
+    try {
+        if (chunk.layersDone == 0) transformer_->begin(chunk.batch);
+        const float* logits = transformer_->advance(layers, pools_);
+        if (logits != nullptr)
+            drawn = draw(chunk.parts, logits);
+        else
+            ops_->synchronize();
+    } catch (const std::exception& problem) {
+        return failParts(std::vector(chunk.parts), problem);
+    }
+    const auto now = clock_();
+    stepTime_ += now - before;
+    if (const auto done = scheduler_->advanced(layers, now - before)) takeDrawn(done->parts, drawn, now);
+}
+
+/// What the parts' rows came to.
+void LocalEngine::takeDrawn(std::span<const Scheduler::Part> parts, std::span<const TokenId> drawn,
+                            std::chrono::nanoseconds now) {
     size_t next = 0;
-    for (const Scheduler::Part& part : plan.parts) {
+    for (const Scheduler::Part& part : parts) {
         const Sequence& sequence = *part.sequence;
         if (part.logits > 0)
-            verify(part, std::span(drawn).subspan(next, static_cast<size_t>(part.logits)), now);
+            verify(part, drawn.subspan(next, static_cast<size_t>(part.logits)), now);
         else
             emit(PromptProgress{sequence.id, std::min(sequence.computed, sequence.promptTokens),
                                 sequence.promptTokens});
@@ -151,9 +175,12 @@ void LocalEngine::failRequest(RequestId id, Error error) {
     emit(Failed{id, std::move(error)});
 }
 
-void LocalEngine::failPlan(const Scheduler::Plan& plan, const Error& error) {
+void LocalEngine::failParts(std::span<const Scheduler::Part> parts, const std::exception& problem) {
+    const Error error{
+        ErrorCode::Internal,
+        fmt::format("the device failed while computing ({}); try again, or choose the CPU", problem.what())};
     std::vector<RequestId> ids;
-    for (const Scheduler::Part& part : plan.parts) ids.push_back(part.sequence->id);
+    for (const Scheduler::Part& part : parts) ids.push_back(part.sequence->id);
     for (const RequestId id : ids) failRequest(id, error);
 }
 

@@ -68,7 +68,10 @@ class LocalEngine final : public Engine {
     Result<std::vector<TokenId>> fittingPrompt(RequestId id, GenerateRequest& request, int& rewritten);
     void begin(const Sequence& sequence);
     void runPlan(const Scheduler::Plan& plan);
-    std::vector<int32_t> compute(const Scheduler::Plan& plan);
+    void advanceChunk(int layers);
+    std::vector<int32_t> draw(std::span<const Scheduler::Part> parts, const float* logits);
+    void takeDrawn(std::span<const Scheduler::Part> parts, std::span<const TokenId> drawn,
+                   std::chrono::nanoseconds now);
     void noteStep(const Scheduler::Plan& plan, const std::vector<int32_t>& drawn,
                   std::chrono::nanoseconds took);
     void verify(const Scheduler::Part& part, std::span<const TokenId> drawn, std::chrono::nanoseconds now);
@@ -76,7 +79,7 @@ class LocalEngine final : public Engine {
     void finish(RequestId id, FinishReason reason);
     void release(RequestId id, bool keep);
     void failRequest(RequestId id, Error error);
-    void failPlan(const Scheduler::Plan& plan, const Error& error);
+    void failParts(std::span<const Scheduler::Part> parts, const std::exception& problem);
     void emit(EngineEvent event);
     void publishStats();
     double waste() const;

@@ -19,7 +19,8 @@ size_t workspaceBytes(const ModelConfig& c, const TransformerLimits& limits) {
                  attended = static_cast<size_t>(c.numHeads) * static_cast<size_t>(c.valueDim);
     const size_t keysAndValues =
         static_cast<size_t>(c.numKvHeads) * static_cast<size_t>(c.keyDim + c.valueDim);
-    const size_t floatsPerRow = 2 * E + queries + keysAndValues + 2 * F;
+    // The hidden state twice: a prompt may wait between two layers.
+    const size_t floatsPerRow = 4 * E + queries + keysAndValues + 2 * F;
     // Activations keep a float, a quant and a share of a scale for each value.
     const size_t activationBytesPerRow = (E + F + attended) * 6;
     const size_t logits =

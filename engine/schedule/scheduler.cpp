@@ -33,8 +33,12 @@ void Scheduler::add(std::unique_ptr<Sequence> sequence) {
     waiting_.push_back(std::move(sequence));
 }
 
+/// What computing a prompt's token costs at its start, in a large chunk.
 double Scheduler::tokenMicros() const {
-    return costs_.prefillRowMicros() > 0.0 ? costs_.prefillRowMicros() : 1000.0;
+    if (!costs_.layer().isKnown()) return 1000.0;
+    ChunkShape shape;
+    shape.add(0, limits_.maxRows);
+    return limits_.layers * costs_.layer().micros(shape) / limits_.maxRows;
 }
 
 /// Blocks a sequence of `tokens` holds at once: a window group holds its window and the chunk being computed.
@@ -126,6 +130,7 @@ void Scheduler::keepBlocks(Sequence& sequence, bool withTail) {
 
 void Scheduler::preempt(Sequences::iterator victim) {
     Sequence& sequence = **victim;
+    leaveChunk(sequence);
     keepBlocks(sequence, true);
     sequence.tables.clear();
     sequence.lock = {};
@@ -168,13 +173,6 @@ bool Scheduler::isRunning(const Sequence* sequence) const {
     return std::ranges::any_of(running_, [&](const auto& r) { return r.get() == sequence; });
 }
 
-bool Scheduler::addPart(Plan& plan, Sequence& sequence, int count) {
-    if (!reserveByPreempting(sequence, sequence.computed + count, plan)) return false;
-    const bool samples = sequence.computed + count == static_cast<int>(sequence.tokens.size());
-    plan.parts.push_back({&sequence, sequence.computed, count, samples ? 1 : 0});
-    return true;
-}
-
 /// A row's kernel family is its token's: prompt tokens are prefill rows and generated ones decode rows, also
 /// when a preempted sequence is computed again. So its KV does not depend on how it came to be computed.
 void Scheduler::addDecodes(Plan& plan, int& budget) {
@@ -187,7 +185,9 @@ void Scheduler::addDecodes(Plan& plan, int& budget) {
         if (budget == 0) return;
         if (!isRunning(sequence)) continue;
         const int count = std::min(budget, sequence->remaining());
-        if (addPart(plan, *sequence, count)) budget -= count;
+        if (!reserveByPreempting(*sequence, sequence->computed + count, plan)) continue;
+        plan.parts.push_back({sequence, sequence->computed, count, count == sequence->remaining() ? 1 : 0});
+        budget -= count;
     }
 }
 
@@ -218,61 +218,35 @@ void Scheduler::addDrafts(Plan& plan, int& budget) {
     }
 }
 
-/// Rows of prompts that a step may take beside `decodeRows`.
-int Scheduler::prefillBudget(int decodeRows, int rowsLeft) const {
-    constexpr int kUnknownRows = 16;  // while nothing is measured
-    const double share = decodeRows > 0 ? limits_.prefillShare : 0.0;
-    const double decodeMicros = costs_.decodeStepMicros(decodeRows), row = costs_.prefillRowMicros();
-    double micros = limits_.prefillMicros;
-    if (share > 0.0) {
-        if (decodeMicros == 0.0) return std::min(rowsLeft, kUnknownRows);
-        micros = share * decodeMicros;
-    }
-    if (micros == 0.0) return rowsLeft;
-    if (row == 0.0) return std::min(rowsLeft, share > 0.0 ? kUnknownRows : 4 * kUnknownRows);
-    return std::clamp(static_cast<int>(micros / row), 1, rowsLeft);
-}
-
-void Scheduler::addPrefills(Plan& plan, int budget, std::chrono::nanoseconds now) {
-    std::vector<Sequence*> order;
-    for (const auto& sequence : running_)
-        if (!sequence->isDecoding()) order.push_back(sequence.get());
-    std::ranges::sort(order, [&](const Sequence* a, const Sequence* b) {
-        return policy_->before(*a, *b, now, tokenMicros());
-    });
-    for (Sequence* sequence : order) {
-        if (budget == 0) return;
-        if (!isRunning(sequence)) continue;
-        int end = sequence->promptTokens;
-        if (sequence->computed < sequence->promptBorder) end = std::min(end, sequence->promptBorder);
-        const int count = std::min(budget, end - sequence->computed);
-        if (addPart(plan, *sequence, count)) budget -= count;
-    }
-}
-
 Scheduler::Plan Scheduler::schedule(std::chrono::nanoseconds now) {
     Plan plan;
     admit(now, plan);
     int budget = limits_.maxRows;
     addDecodes(plan, budget);
     addDrafts(plan, budget);
-    if (budget > 0) addPrefills(plan, prefillBudget(limits_.maxRows - budget, budget), now);
-    for (const Part& part : plan.parts) {
+    const int decodeRows = limits_.maxRows - budget;
+    if (!chunk_) beginChunk(decodeRows, now, plan);
+    plan.chunkLayers = chunkLayers(decodeRows);
+    noteStarted(plan.parts, now, plan);
+    plan.batch = batchOf(plan.parts);
+    return plan;
+}
+
+void Scheduler::noteStarted(std::span<const Part> parts, std::chrono::nanoseconds now, Plan& plan) const {
+    for (const Part& part : parts) {
         if (part.sequence->isStarted) continue;
         part.sequence->isStarted = true;
         part.sequence->started = now;
         plan.started.push_back(part.sequence);
     }
-    buildBatch(plan);
-    return plan;
 }
 
-void Scheduler::buildBatch(Plan& plan) const {
-    Batch& batch = plan.batch;
+Batch Scheduler::batchOf(std::span<const Part> parts) const {
+    Batch batch;
     batch.groups.resize(pools_.size());
     batch.rowStart.push_back(0);
     for (Batch::Group& group : batch.groups) group.tableStart.push_back(0);
-    for (const Part& part : plan.parts) {
+    for (const Part& part : parts) {
         const Sequence& sequence = *part.sequence;
         (part.first >= sequence.promptTokens ? batch.rows.decode : batch.rows.prefill) += part.count;
         for (int token = part.first; token < part.first + part.count; ++token) {
@@ -295,20 +269,23 @@ void Scheduler::buildBatch(Plan& plan) const {
             batch.groups[g].tableStart.push_back(static_cast<int32_t>(batch.groups[g].blocks.size()));
         }
     }
+    return batch;
 }
 
 void Scheduler::completed(const Plan& plan, std::chrono::nanoseconds took) {
-    costs_.observe(plan.batch.rows.decode, plan.batch.rows.prefill, took);
-    for (const Part& part : plan.parts) {
-        Sequence& sequence = *part.sequence;
-        if (sequence.newTokens() == 0) sequence.prefilledTokens += part.count;
-        sequence.computed = part.first + part.count - part.drafted();
-        if (sequence.computed - sequence.lock.tokens() >= pools_[0].layout().blockTokens)
-            keepBlocks(sequence, false);
-        for (size_t g = 0; g < sequence.tables.size(); ++g) {
-            const int window = pools_[g].layout().window;
-            if (window > 0) sequence.tables[g].releaseBefore(sequence.computed - window + 1);
-        }
+    costs_.observeDecode(plan.batch.rows.decode, took);
+    for (const Part& part : plan.parts) computed(part);
+}
+
+void Scheduler::computed(const Part& part) {
+    Sequence& sequence = *part.sequence;
+    if (sequence.newTokens() == 0) sequence.prefilledTokens += part.count;
+    sequence.computed = part.first + part.count - part.drafted();
+    if (sequence.computed - sequence.lock.tokens() >= pools_[0].layout().blockTokens)
+        keepBlocks(sequence, false);
+    for (size_t g = 0; g < sequence.tables.size(); ++g) {
+        const int window = pools_[g].layout().window;
+        if (window > 0) sequence.tables[g].releaseBefore(sequence.computed - window + 1);
     }
 }
 
@@ -316,6 +293,7 @@ std::unique_ptr<Sequence> Scheduler::remove(uint64_t id, bool keep) {
     for (Sequences* list : {&running_, &waiting_}) {
         const auto it = std::ranges::find_if(*list, [&](const auto& s) { return s->id == id; });
         if (it == list->end()) continue;
+        leaveChunk(**it);
         std::unique_ptr<Sequence> sequence = std::move(*it);
         list->erase(it);
         if (keep) keepBlocks(*sequence, true);
@@ -337,6 +315,8 @@ int64_t Scheduler::privateRows() const {
     int64_t rows = 0;
     for (const auto& sequence : running_)
         rows += sequence->computed - (cache_ != nullptr ? sequence->lock.tokens() : 0);
+    if (chunk_)
+        for (const Part& part : chunk_->parts) rows += part.count;
     return rows;
 }
 

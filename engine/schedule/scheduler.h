@@ -2,6 +2,7 @@
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,21 +15,26 @@
 namespace engine {
 
 struct SchedulerLimits {
-    int maxRows = 512;      ///< rows of a step
+    int maxRows = 512;      ///< decode rows of a step, and rows of a chunk of prompts
     int maxSequences = 64;  ///< admitted at once
     int maxLogitRows = 64;  ///< rows of a step whose logits are wanted
-    /// Time that a step's prefill rows may take while no sequence decodes; 0: as many rows as fit.
+    int layers = 1;         ///< of the model; a chunk may pause between two of them
+    int leastRows = 16;     ///< of a chunk, whatever it costs
+    /// Time that a chunk may take from its first layer to its last: so long a new question may have to wait
+    /// before it is looked at. 0: as many rows as fit.
     double prefillMicros = 0.0;
-    /// While sequences decode, prefill rows may take this share of a decode step's time, so that running
-    /// chats stay fluent; 0: as many rows as fit.
+    /// While sequences decode, the layers of prompts between two decode steps may take this share of a decode
+    /// step's time, so that running chats stay fluent; 0: no bound.
     double prefillShare = 0.0;
 };
 
-/// Decides which rows each step computes: continuous batching with decodes first and prompts in chunks from
-/// what is left of the row and time budgets ("SARATHI", Agrawal et al. 2023). Sequences are admitted against
-/// real blocks, with nothing reserved for their maximum length; when blocks run out the least urgent running
-/// sequence, the youngest of these, leaves its own to the prefix cache and waits again, a little more urgent
-/// each time. Owns the sequences. Engine thread only.
+/// Decides which rows each step computes: continuous batching with decodes first, then prompts in chunks from
+/// a budget of time ("SARATHI", Agrawal et al. 2023). A chunk is a batch of its own that may pause at the end
+/// of any layer and let decode steps through: at great depth a chunk of few rows reads gigabytes of KV, and
+/// small chunks read the weights too often. Sequences are admitted against real blocks, with nothing reserved
+/// for their maximum length; when blocks run out the least urgent running sequence, the youngest of these,
+/// leaves its own to the prefix cache and waits again, a little more urgent each time. Owns the sequences.
+/// Engine thread only.
 class Scheduler {
   public:
     /// Part of a step: tokens [first, first + count) of a sequence. The logits of the last `logits` rows are
@@ -39,13 +45,21 @@ class Scheduler {
         int logits;
         int drafted() const { return logits > 0 ? logits - 1 : 0; }
     };
+    /// Rows of prompts on their way through the layers; their blocks are taken.
+    struct Chunk {
+        std::vector<Part> parts;
+        Batch batch;
+        ChunkShape shape;
+        int layersDone = 0;
+    };
     struct Plan {
-        std::vector<Part> parts;         ///< decode parts, then prefill parts
+        std::vector<Part> parts;         ///< of decoding sequences
         std::vector<Sequence*> started;  ///< have rows for the first time
         /// Sequences that no pool can ever hold.
         std::vector<std::unique_ptr<Sequence>> impossible;
-        Batch batch;
-        bool empty() const { return parts.empty(); }
+        Batch batch;          ///< of the parts
+        int chunkLayers = 0;  ///< how many further layers of chunk() are to run after the batch
+        bool empty() const { return parts.empty() && chunkLayers == 0; }
     };
 
     /// `cache` may be null: every prompt is computed from its start.
@@ -55,11 +69,18 @@ class Scheduler {
     void add(std::unique_ptr<Sequence> sequence);
     /// Running sequences whose next step computes one generated token: those that a draft may follow.
     std::vector<Sequence*> decoding() const;
+    /// What was measured before any step ran.
+    void setLayerCosts(const LayerCosts& costs) { costs_.setLayer(costs); }
     /// The next step's rows; their blocks are taken.
     Plan schedule(std::chrono::nanoseconds now);
-    /// Call when a plan has run: its rows count as computed, drafts excepted, whole blocks go to the prefix
-    /// cache, windows let go of blocks.
+    /// Call when a plan's batch has run: its rows count as computed, drafts excepted, whole blocks go to the
+    /// prefix cache, windows let go of blocks.
     void completed(const Plan& plan, std::chrono::nanoseconds took);
+    /// The chunk that is on its way, null: none. It is given up when one of its sequences leaves.
+    const Chunk* chunk() const { return chunk_ ? &*chunk_ : nullptr; }
+    /// Call when so many further layers of chunk() have run. When these were its last, its rows count as
+    /// computed, and it is returned.
+    std::optional<Chunk> advanced(int layers, std::chrono::nanoseconds took);
     /// Takes a sequence out, wherever it is. With `keep` the prefix cache takes its blocks in; the rest is
     /// free. Null if unknown.
     std::unique_ptr<Sequence> remove(uint64_t id, bool keep);
@@ -88,10 +109,15 @@ class Scheduler {
     void keepBlocks(Sequence& sequence, bool withTail);
     void addDecodes(Plan& plan, int& budget);
     void addDrafts(Plan& plan, int& budget);
-    void addPrefills(Plan& plan, int budget, std::chrono::nanoseconds now);
-    int prefillBudget(int decodeRows, int rowsLeft) const;
-    bool addPart(Plan& plan, Sequence& sequence, int count);
-    void buildBatch(Plan& plan) const;
+    void beginChunk(int decodeRows, std::chrono::nanoseconds now, Plan& plan);
+    void leaveChunk(const Sequence& sequence);
+    bool sharesTime(int decodeRows) const;
+    double layerBudget(int decodeRows) const;
+    int chunkRows(double budget, int decodeRows, const Sequence& sequence, int most) const;
+    int chunkLayers(int decodeRows) const;
+    void noteStarted(std::span<const Part> parts, std::chrono::nanoseconds now, Plan& plan) const;
+    void computed(const Part& part);
+    Batch batchOf(std::span<const Part> parts) const;
     bool isRunning(const Sequence* sequence) const;
     double tokenMicros() const;
 
@@ -102,6 +128,7 @@ class Scheduler {
     CostModel costs_;
     Sequences running_;  ///< oldest first
     Sequences waiting_;
+    std::optional<Chunk> chunk_;
     int64_t preemptions_ = 0;
     mutable std::chrono::nanoseconds cacheTime_{};
 };

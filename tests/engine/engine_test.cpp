@@ -145,6 +145,82 @@ TEST(Engine, ADeviceFailureEndsTheRequestsOfThatStepOnly) {
     EXPECT_EQ(after.ids, good.ids) << "the engine lives on, and what it kept is sound";
 }
 
+/// Prompts that pause after every layer for as long as somebody's reply is written.
+EngineOptions pausing(const TinyChatModel& tiny) {
+    EngineOptions options = EngineDriver::options(tiny);
+    options.prefillShare = 1e-9;
+    return options;
+}
+const TinyChatModel& deepModel() {
+    static const TinyChatModel tiny = [] {
+        testing::TinyModel shape = testing::tinyChatShape();
+        shape.layers = 6;
+        return TinyChatModel(shape);
+    }();
+    return tiny;
+}
+
+TEST(Engine, PromptsPauseBetweenLayersForRunningRepliesAndNoByteChanges) {
+    EngineOptions whole = EngineDriver::options(deepModel());
+    whole.prefillShare = whole.prefillMicros = 0.0;
+    EngineDriver plain(whole), paused(pausing(deepModel()));
+    GenerateRequest running = EngineDriver::ask("tell me a story", 300, 1.0F),
+                    asked = EngineDriver::ask(
+                        "what is the name of the thing? and how does it work for all of them?", 30, 0.8F);
+    const auto expectedRunning = plain.run(running).ids, expectedAsked = plain.run(asked).ids;
+    const RequestId first = paused.engine->submit(running);
+    while (paused.outcomes[first].ids.size() < 20) paused.step();
+    const RequestId second = paused.engine->submit(asked);
+    const size_t before = paused.outcomes[first].ids.size();
+    while (paused.outcomes[second].ids.empty()) {
+        const size_t had = paused.outcomes[first].ids.size();
+        paused.step();
+        EXPECT_GT(paused.outcomes[first].ids.size(), had) << "no step without a token of the running reply";
+    }
+    EXPECT_GE(paused.outcomes[first].ids.size() - before, 6U) << "a token for each layer, at least";
+    EXPECT_EQ(paused.run(second).ids, expectedAsked);
+    EXPECT_EQ(paused.run(first).ids, expectedRunning);
+    paused.engine->checkIntegrity();
+}
+
+TEST(Engine, ACancelledPromptBetweenTwoLayersGivesEverythingBack) {
+    EngineDriver driver(pausing(deepModel()));
+    GenerateRequest request = EngineDriver::ask("tell me a story", 300, 1.0F);
+    const RequestId first = driver.engine->submit(request);
+    while (driver.outcomes[first].ids.size() < 20) driver.step();
+    const RequestId second = driver.engine->submit(EngineDriver::ask("a short question", 30));
+    driver.step();
+    driver.step();
+    ASSERT_TRUE(driver.outcomes[second].isStarted);
+    ASSERT_TRUE(driver.outcomes[second].ids.empty());
+    driver.engine->cancel(second);
+    driver.step();
+    EXPECT_EQ(driver.outcomes[second].reason, FinishReason::Cancelled);
+    driver.run(first);
+    EXPECT_EQ(driver.engine->stats().kvBlocksUsed, driver.engine->stats().kvBlocksCached);
+    driver.engine->checkIntegrity();
+}
+
+TEST(Engine, ADeviceFailureBetweenTwoLayersEndsThatPromptOnly) {
+    testing::Fault fault;
+    EngineOptions faulty = pausing(deepModel());
+    faulty.wrapDevice = [&](std::unique_ptr<kernels::Ops> ops) {
+        return std::make_unique<testing::FailingOps>(std::move(ops), fault);
+    };
+    EngineDriver driver(faulty);
+    const RequestId first = driver.engine->submit(EngineDriver::ask("tell me a story", 100));
+    while (driver.outcomes[first].ids.size() < 20) driver.step();
+    const RequestId second = driver.engine->submit(EngineDriver::ask("a short question", 30));
+    driver.step();
+    driver.step();
+    ASSERT_TRUE(driver.outcomes[second].isStarted);
+    fault.armedAfter = 6;  // the running reply's own layers go well
+    driver.step();
+    EXPECT_NE(driver.outcomes[second].error.find("the device failed"), std::string::npos);
+    EXPECT_EQ(driver.run(first).ids.size(), 100U);
+    driver.engine->checkIntegrity();
+}
+
 TEST(Engine, NoRoomForTheCacheIsAnErrorThatSaysWhatToDo) {
     EngineOptions greedy = options();
     greedy.kvBytes = size_t{1} << 60;

@@ -28,8 +28,13 @@ struct Desk {
         now += std::chrono::milliseconds(1);
         const Scheduler::Plan plan = scheduler.schedule(now);
         scheduler.completed(plan, std::chrono::milliseconds(1));
+        std::vector<Scheduler::Part> parts = plan.parts;
+        if (plan.chunkLayers > 0) {
+            const auto chunk = scheduler.advanced(plan.chunkLayers, std::chrono::milliseconds(1));
+            parts.insert(parts.end(), chunk->parts.begin(), chunk->parts.end());
+        }
         std::vector<uint64_t> ended;
-        for (const Scheduler::Part& part : plan.parts) {
+        for (const Scheduler::Part& part : parts) {
             if (part.logits == 0) continue;
             part.sequence->tokens.push_back(1);
             if (part.sequence->tokens.size() >= 120) ended.push_back(part.sequence->id);

@@ -69,10 +69,10 @@ class Simulation {
                 now_ = requests_[next_].arrival;
                 continue;
             }
-            const nanoseconds took = plan.batch.rows.prefill * kRow;
+            const nanoseconds took = scheduler_.chunk()->batch.rows.prefill * kRow;
             now_ += took;
-            scheduler_.completed(plan, took);
-            for (const Scheduler::Part& part : plan.parts) {
+            const auto chunk = scheduler_.advanced(plan.chunkLayers, took);
+            for (const Scheduler::Part& part : chunk->parts) {
                 if (part.logits == 0) continue;
                 const uint64_t id = part.sequence->id;
                 requests_[id].first = now_;

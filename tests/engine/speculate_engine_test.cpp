@@ -326,7 +326,7 @@ TEST(SpeculationInTheEngine, DrawsTheTargetsDistribution) {
     const auto likeliest = [&](const std::vector<TokenId>& ids) {
         TinyModel sized = whole;
         sized.vocabulary = Tokenizer::load(*GgufFile::open(pair.target.path())).value()->vocabularySize();
-        testing::ModelRunner runner(sized, {kernels::Compute::Int8, 1, KvType::F16, false});
+        testing::ModelRunner runner(sized, {kernels::Compute::Int8, 1, KvType::F16, false, {}});
         const std::vector<float> logits = runner.run(ids);
         std::vector<std::pair<float, TokenId>> last;
         const size_t first = logits.size() - static_cast<size_t>(sized.vocabulary);

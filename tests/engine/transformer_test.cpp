@@ -94,6 +94,31 @@ TEST_P(TransformerRows, CompanyAndScatteredBlocksChangeNoBit) {
     expectSameBits(got[2], aloneC);
 }
 
+TEST_P(TransformerRows, PausesBetweenLayersChangeNoBit) {
+    const auto prompt = ids(70, 1), other = ids(12, 2);
+    const auto part = [](const std::vector<int32_t>& all, int from, int to) {
+        return std::vector<int32_t>(all.begin() + from, all.begin() + to);
+    };
+    // The blocks are taken in the same order in both, so that the pools can be compared.
+    ModelRunner whole = runner(false, 1), paused = runner(false, 2);
+    for (ModelRunner* one : {&whole, &paused}) {
+        one->step({{0, part(other, 0, 6)}});
+        one->step({{1, part(prompt, 0, 20)}});
+    }
+    const auto expected = whole.step({{1, part(prompt, 20, 70)}});
+    paused.begin({{1, part(prompt, 20, 70)}});
+    std::optional<std::vector<float>> got;
+    for (int at = 6; !got; ++at) {
+        got = paused.advance(1);
+        if (at >= 12) continue;
+        // Somebody else's decode step goes through between two layers.
+        expectSameBits(paused.step({{0, part(other, at, at + 1), true}}),
+                       whole.step({{0, part(other, at, at + 1), true}}));
+    }
+    expectSameBits(*got, expected);
+    EXPECT_TRUE(whole.kv() == paused.kv());
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, TransformerRows, ::testing::ValuesIn(cases()),
                          [](const auto& instance) { return instance.param.name; });
 

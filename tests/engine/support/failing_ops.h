@@ -7,9 +7,11 @@
 
 namespace engine::testing {
 
-/// Set `armed`, and the next attention fails once. `runsAhead`: the device says so, as cards do.
+/// Set `armed`, and the next attention fails once; `armedAfter` n: the one after n others. `runsAhead`: the
+/// device says so, as cards do.
 struct Fault {
     bool armed = false;
+    int armedAfter = 0;
     bool runsAhead = false;
 };
 
@@ -55,7 +57,9 @@ class FailingOps final : public kernels::Ops {
     void attention(kernels::Activations& out, const float* query, int queryStride,
                    const kernels::KvLayer& layer, const kernels::StepRows& rows,
                    const kernels::BlockTables& tables, const kernels::AttentionShape& shape) override {
-        if (fault_.armed) {
+        if (fault_.armedAfter > 0 && fault_.armedAfter-- == 1) {
+            fault_.armed = true;
+        } else if (fault_.armed) {
             fault_.armed = false;
             throw std::runtime_error("injected fault");
         }

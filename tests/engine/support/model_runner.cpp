@@ -19,7 +19,7 @@ ModelRunner::ModelRunner(const TinyModel& shape, const RunnerOptions& options) {
     kernels::CpuOptions cpu;
     cpu.threads = options.threads;
     cpu.compute = options.compute;
-    ops_ = kernels::makeCpuOps(cpu);
+    ops_ = options.makeDevice ? options.makeDevice() : kernels::makeCpuOps(cpu);
     file_ = std::make_unique<GgufFile>(orThrow(GgufFile::fromBytes(tinyModelFile(shape), "tiny")));
     config_ = orThrow(ModelConfig::read(*file_));
     TransformerLimits limits;
@@ -30,6 +30,9 @@ ModelRunner::ModelRunner(const TinyModel& shape, const RunnerOptions& options) {
     transformer_ = orThrow(Transformer::load(*file_, config_, *ops_, limits));
     for (const KvGroupLayout& group : KvLayout::of(config_, options.kvType).groups) {
         KvBlockPool& pool = pools_.emplace_back(*ops_, group, kBlocks);
+        // Rows that nobody writes are the same in every runner.
+        const std::vector<std::byte> zeros(pool.layout().bytesPerBlock() * kBlocks);
+        ops_->upload(pool.layer(0).base, zeros.data(), zeros.size());
         if (!options.scatterBlocks) continue;
         // Everything is taken and given back by a stride that visits each block once.
         for (int i = 0; i < kBlocks; ++i) pool.allocate();
@@ -38,6 +41,39 @@ ModelRunner::ModelRunner(const TinyModel& shape, const RunnerOptions& options) {
 }
 
 std::vector<float> ModelRunner::step(const std::vector<Piece>& pieces) {
+    const Batch batch = batchOf(pieces);
+    return toHost(transformer_->forward(batch, pools_), batch.logitRows.size());
+}
+
+void ModelRunner::begin(const std::vector<Piece>& pieces) {
+    const Batch batch = batchOf(pieces);
+    begunRows_ = batch.logitRows.size();
+    transformer_->begin(batch);
+}
+
+std::optional<std::vector<float>> ModelRunner::advance(int layers) {
+    const float* logits = transformer_->advance(layers, pools_);
+    return logits != nullptr ? std::optional(toHost(logits, begunRows_)) : std::nullopt;
+}
+
+std::vector<float> ModelRunner::toHost(const float* logits, size_t rows) {
+    std::vector<float> host(rows * static_cast<size_t>(config_.vocabulary));
+    ops_->download(host.data(), logits, host.size() * sizeof(float));
+    return host;
+}
+
+std::vector<std::byte> ModelRunner::kv() {
+    std::vector<std::byte> all;
+    for (const KvBlockPool& pool : pools_) {
+        const size_t bytes = pool.layout().bytesPerBlock() * static_cast<size_t>(pool.totalBlocks()),
+                     at = all.size();
+        all.resize(at + bytes);
+        ops_->download(all.data() + at, pool.layer(0).base, bytes);
+    }
+    return all;
+}
+
+Batch ModelRunner::batchOf(const std::vector<Piece>& pieces) {
     Batch batch;
     batch.groups.resize(pools_.size());
     for (Batch::Group& group : batch.groups) group.tableStart.push_back(0);
@@ -70,10 +106,7 @@ std::vector<float> ModelRunner::step(const std::vector<Piece>& pieces) {
         batch.contextLength.push_back(sequence.length);
         batch.rowStart.push_back(static_cast<int32_t>(batch.tokens.size()));
     }
-    const float* logits = transformer_->forward(batch, pools_);
-    std::vector<float> host(batch.logitRows.size() * static_cast<size_t>(config_.vocabulary));
-    ops_->download(host.data(), logits, host.size() * sizeof(float));
-    return host;
+    return batch;
 }
 
 std::vector<float> ModelRunner::run(const std::vector<int32_t>& ids, int chunk) {

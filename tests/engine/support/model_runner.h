@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/gguf/gguf_file.h"
@@ -16,9 +18,11 @@ struct RunnerOptions {
     int threads = 1;
     KvType kvType = KvType::F32;
     bool scatterBlocks = false;  ///< hand out blocks in an order that jumps about
+    /// Empty: a CPU as the options above say.
+    std::function<std::unique_ptr<kernels::Ops>()> makeDevice;
 };
 
-/// A tiny model on the CPU with its own KV pools: a transformer driven by hand, without scheduler or engine.
+/// A tiny model on a device with its own KV pools: a transformer driven by hand, without scheduler or engine.
 class ModelRunner {
   public:
     /// Some rows of one sequence in a step.
@@ -34,6 +38,13 @@ class ModelRunner {
     /// [all rows of the step, vocabulary].
     std::vector<float> step(const std::vector<Piece>& pieces);
 
+    /// The same a few layers at a time, with steps in between: the logits once the last layer is through.
+    void begin(const std::vector<Piece>& pieces);
+    std::optional<std::vector<float>> advance(int layers);
+
+    /// Every byte of the KV pools.
+    std::vector<std::byte> kv();
+
     /// A whole text on one new sequence, `chunk` ids a step (0: all at once). Logits [ids, vocabulary].
     std::vector<float> run(const std::vector<int32_t>& ids, int chunk = 0);
 
@@ -46,6 +57,9 @@ class ModelRunner {
         std::vector<std::vector<int32_t>> blocks;  ///< [groups][blocks]
     };
     static constexpr int kBlocks = 256;
+    Batch batchOf(const std::vector<Piece>& pieces);
+    std::vector<float> toHost(const float* logits, size_t rows);
+    size_t begunRows_ = 0;
 
     std::unique_ptr<kernels::Ops> ops_;
     std::unique_ptr<GgufFile> file_;
