@@ -92,29 +92,29 @@ MessageGeometry MessageDelegate::geometry(const MessageRow& row, const MessageLa
     g.height = y + kFooter;
 
     const bool settled = message.state != app::MessageState::Streaming;
-    std::vector<MessageAction> actions = {MessageAction::Copy};
-    actions.push_back(isUser(message) ? MessageAction::Edit : MessageAction::Regenerate);
+    const MessageAction actions[] = {MessageAction::Copy,
+                                     isUser(message) ? MessageAction::Edit : MessageAction::Regenerate};
     const bool versions = row.version.count > 1;
     const qreal labelWidth =
         versions ? std::ceil(QFontMetricsF(theme_.smallFont())
                                  .horizontalAdvance(QStringLiteral("%1/%1").arg(row.version.count))) +
                        8
                  : 0;
-    const qreal total = qreal(actions.size()) * kButton + (versions ? 2 * kButton + labelWidth : 0);
+    const qreal total = qreal(std::size(actions)) * kButton + (versions ? 2 * kButton + labelWidth : 0);
     qreal x = isUser(message) ? room.right() - total : room.left() - 6;
     const qreal top = y + 2;
-    const auto add = [&](MessageAction action, bool enabled) {
-        g.buttons.push_back({action, QRectF(x, top, kButton, kButton), enabled});
+    const auto add = [&](MessageAction action) {
+        g.buttons.push_back({action, QRectF(x, top, kButton, kButton), isPossible(action, row)});
         x += kButton;
     };
     if (!settled) return g;
     if (versions) {
-        add(MessageAction::PreviousVersion, !row.isBusy && row.version.index > 0);
+        add(MessageAction::PreviousVersion);
         g.versionLabel = QRectF(x, top, labelWidth, kButton);
         x += labelWidth;
-        add(MessageAction::NextVersion, !row.isBusy && row.version.index + 1 < row.version.count);
+        add(MessageAction::NextVersion);
     }
-    for (const MessageAction action : actions) add(action, action == MessageAction::Copy || !row.isBusy);
+    for (const MessageAction action : actions) add(action);
     return g;
 }
 
@@ -291,6 +291,22 @@ QString MessageDelegate::endNotice(const app::Message& message) {
         default:
             return {};
     }
+}
+
+bool MessageDelegate::isPossible(MessageAction action, const MessageRow& row) {
+    switch (action) {
+        case MessageAction::Copy:
+            return true;
+        case MessageAction::Edit:
+            return !row.isBusy && isUser(*row.message);
+        case MessageAction::Regenerate:
+            return !row.isBusy && !isUser(*row.message);
+        case MessageAction::PreviousVersion:
+            return !row.isBusy && row.version.index > 0;
+        case MessageAction::NextVersion:
+            return !row.isBusy && row.version.index + 1 < row.version.count;
+    }
+    return false;
 }
 
 QString MessageDelegate::toolTip(MessageAction action) {

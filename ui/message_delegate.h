@@ -18,8 +18,8 @@ enum class MessageAction { Copy, Edit, Regenerate, PreviousVersion, NextVersion 
 struct MessageRow {
     const app::Message* message = nullptr;
     app::ChatSession::Version version;
-    int leftOutAbove =
-        0;  ///< messages before this one that the model no longer reads; 0: it is not the border
+    /// Messages before this one that the model no longer reads; 0: it is not the border.
+    int leftOutAbove = 0;
     bool isLast = false;
     bool isBusy = false;   ///< the conversation is being answered: nothing can be changed
     QString waiting;       ///< what a reply without text waits for
@@ -68,6 +68,8 @@ class MessageDelegate {
     /// How a reply ended when it did not simply end; empty: it did.
     static QString endNotice(const app::Message& message);
     static QString toolTip(MessageAction action);
+    /// Whether an action goes with a row as it is now.
+    static bool isPossible(MessageAction action, const MessageRow& row);
     /// What the border above the first message that the model still reads says.
     static QString borderText(int leftOut);
 

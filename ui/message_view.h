@@ -4,13 +4,10 @@
 #include <QBasicTimer>
 #include <QElapsedTimer>
 #include <QTimer>
-#include <memory>
 #include <optional>
-#include <vector>
 
-#include "ui/message_delegate.h"
-#include "ui/message_layout.h"
-#include "ui/message_model.h"
+#include "ui/message_column.h"
+#include "ui/message_selection.h"
 
 class QToolButton;
 
@@ -18,7 +15,8 @@ namespace ui {
 
 /// Shows the messages of a model as a column that scrolls. Lays out what is in sight only; keeps the layouts
 /// of a few rows around it. While text streams in it repaints at most once a frame, and follows the end only
-/// as long as the reader is there. Text can be selected across messages. GUI thread.
+/// as long as the reader is there. Text can be selected across messages. Where the messages stand is the
+/// column's matter; what mouse and keyboard do is in message_view_input.cpp. GUI thread.
 class MessageView : public QAbstractScrollArea {
     Q_OBJECT
   public:
@@ -35,7 +33,7 @@ class MessageView : public QAbstractScrollArea {
     void scrollToEnd();
     void scrollToMessage(int row);
 
-    bool hasSelection() const;
+    bool hasSelection() const { return !selection_.isEmpty(); }
     QString selectedText() const;
     void selectAll();
     void copySelection() const;
@@ -48,7 +46,7 @@ class MessageView : public QAbstractScrollArea {
     QRect actionRect(int row, MessageAction action);
     bool isSettled() const { return !flushTimer_.isActive(); }  ///< shows everything the model has
     int paintCount() const { return paints_; }                  ///< of the viewport, for tests
-    int laidOutRows() const;                                    ///< how many rows hold a layout now
+    int laidOutRows() const { return column_.laidOutRows(); }   ///< how many rows hold a layout now
 
   Q_SIGNALS:
     void editRequested(int row);
@@ -74,60 +72,43 @@ class MessageView : public QAbstractScrollArea {
     void focusOutEvent(QFocusEvent* event) override;
 
   private:
-    struct Row {
-        std::unique_ptr<MessageLayout> layout;  // null: not looked at, or forgotten
-        qreal top = 0;
-        qreal height = 0;
-        bool measured = false;  // at the present width
-    };
-    struct Place {
-        int row = 0;
-        TextPosition position;
-        auto operator<=>(const Place&) const = default;
-    };
     /// A code block; layouts come and go while text streams, so it is named, not pointed to.
     struct CodePlace {
         int row = -1;
         int block = -1;
         bool operator==(const CodePlace&) const = default;
     };
-    /// A place on the screen that should not move when heights above it change.
-    struct Anchor {
-        int row = -1;
-        int block = -1;
-        qreal distance = 0;  // from the place's top to the viewport's
-    };
 
     void reset();
     void rowsInserted(int first, int last);
+    void rowsRemoved(int first, int last);
     void textGrown(int row, const QString& text);
     void rowChanged(int row);
+    void restyle();
     void scheduleFlush();
     void flush();
-    MessageLayout& layoutOf(int row);
     MessageRow rowInfo(int row) const;
-    void measure(int row);
-    void place(size_t from);
-    Anchor anchor() const;
-    void arrange(const Anchor& anchor);
+    MessageColumn::Anchor anchor() const;
+    void arrange(const MessageColumn::Anchor& kept);
     void setFollowing(bool following);
-    void forgetFarRows();
     void placeJumpButton();
     void paintFades(QPainter& painter) const;
+
+    // message_view_input.cpp
     void updateHover(QPoint point);
     void trigger(int row, MessageAction action);
-    void flashCopied(int row);
-    Place placeAt(QPoint point) const;
-    std::pair<Place, Place> selection() const;
-    QString textOf(const Place& from, const Place& to) const;
-    CodeLayout* codeAt(QPoint point) const;
+    bool triggerByKey(const QKeyEvent& event);
+    void copyCode(CodePlace place);
+    void forgetCopied();
+    QPointF inColumn(QPoint point) const;
+    MessageHit hitAt(QPoint point) const;
+    TextPlace placeAt(QPoint point) const;
     CodeLayout* codeOf(CodePlace place) const;
-    qreal contentHeight() const;
 
     const Theme& theme_;
     MessageDelegate delegate_;
     MessageModel* model_ = nullptr;
-    std::vector<Row> rows_;
+    mutable MessageColumn column_;  // lays out what is asked for
     bool following_ = true;
     bool arranging_ = false;
     QTimer flushTimer_;
@@ -136,8 +117,7 @@ class MessageView : public QAbstractScrollArea {
     QString waiting_;
     double waitingProgress_ = -1;
 
-    std::optional<Place> selectionStart_;
-    Place selectionEnd_;
+    MessageSelection selection_;
     bool selecting_ = false;
     QPoint pressPoint_, dragPoint_;
     int hovered_ = -1;
