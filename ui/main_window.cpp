@@ -1,34 +1,18 @@
 #include "ui/main_window.h"
 
-#include <QAction>
-#include <QActionGroup>
-#include <QApplication>
-#include <QClipboard>
 #include <QCloseEvent>
-#include <QDesktopServices>
-#include <QFileDialog>
-#include <QHBoxLayout>
 #include <QLabel>
-#include <QMenu>
 #include <QProgressBar>
-#include <QSaveFile>
 #include <QStackedWidget>
 #include <QToolButton>
-#include <QUrl>
-#include <QVBoxLayout>
 #include <cmath>
 
-#include "app/export/exporter.h"
 #include "ui/composer.h"
 #include "ui/conversation_list.h"
 #include "ui/empty_state.h"
-#include "ui/engine_panel.h"
 #include "ui/message_model.h"
 #include "ui/message_view.h"
-#include "ui/model_picker.h"
 #include "ui/resources.h"
-#include "ui/settings_dialog.h"
-#include "ui/shortcuts_dialog.h"
 #include "ui/status_line.h"
 #include "ui/toast.h"
 
@@ -36,19 +20,7 @@ namespace ui {
 
 namespace {
 
-constexpr int kSidebarWidth = 268;
 constexpr int kNarrow = 720;  // below this the sidebar would leave too little for the text
-constexpr int kHeader = 52;
-
-QToolButton* iconButton(QWidget* parent, const QString& name, const QString& key) {
-    auto* button = new QToolButton(parent);
-    button->setObjectName(QStringLiteral("iconButton"));
-    button->setFixedSize(34, 34);
-    button->setIconSize(QSize(18, 18));
-    button->setAccessibleName(name);
-    button->setToolTip(key.isEmpty() ? name : QStringLiteral("%1 (%2)").arg(name, key));
-    return button;
-}
 
 }  // namespace
 
@@ -84,176 +56,6 @@ MainWindow::~MainWindow() {
     leaveSession();
 }
 
-void MainWindow::build() {
-    auto* root = new QWidget(this);
-    list_ = new ConversationList(app_.store(), theme_, root);
-    list_->setFixedWidth(kSidebarWidth);
-
-    auto* content = new QWidget(root);
-    content->setObjectName(QStringLiteral("content"));
-    auto* header = new QWidget(content);
-    header->setFixedHeight(kHeader);
-    sidebarButton_ = iconButton(header, tr("Show the sidebar"), QStringLiteral("Ctrl+B"));
-    newButton_ = iconButton(header, tr("New chat"), QStringLiteral("Ctrl+N"));
-    title_ = new QLabel(header);
-    title_->setObjectName(QStringLiteral("chatTitle"));
-    title_->setMinimumWidth(40);
-    title_->setTextFormat(Qt::PlainText);
-    title_->installEventFilter(this);
-    picker_ = new ModelPicker(app_.models(), app_.engine(), theme_, header);
-    menuButton_ = iconButton(header, tr("More"), {});
-    auto* headerRow = new QHBoxLayout(header);
-    headerRow->setContentsMargins(12, 0, 12, 0);
-    headerRow->setSpacing(4);
-    headerRow->addWidget(sidebarButton_);
-    headerRow->addWidget(newButton_);
-    headerRow->addSpacing(6);
-    headerRow->addWidget(title_, 1);
-    headerRow->addWidget(picker_);
-    headerRow->addWidget(menuButton_);
-
-    loading_ = new QProgressBar(content);
-    loading_->setObjectName(QStringLiteral("loadingLine"));
-    loading_->setTextVisible(false);
-    loading_->setRange(0, 1000);
-    loading_->setFixedHeight(2);
-    loading_->setAccessibleName(tr("Loading the model"));
-
-    empty_ = new EmptyState(app_.engine(), theme_, content);
-    model_ = new MessageModel(this);
-    view_ = new MessageView(theme_, content);
-    view_->setModel(model_);
-    middle_ = new QStackedWidget(content);
-    middle_->addWidget(empty_);
-    middle_->addWidget(view_);
-
-    composer_ = new Composer(theme_, content);
-    composer_->setMaximumWidth(Theme::kReadingWidth + 32);
-    status_ = new StatusLine(app_.engine(), theme_, content);
-    status_->setMaximumWidth(Theme::kReadingWidth + 32);
-    auto* foot = new QVBoxLayout;
-    foot->setContentsMargins(16, 4, 16, 6);
-    foot->setSpacing(4);
-    // Stretches at the sides centre what has reached its greatest width.
-    for (QWidget* part : {static_cast<QWidget*>(composer_), static_cast<QWidget*>(status_)}) {
-        auto* row = new QHBoxLayout;
-        row->addStretch(1);
-        row->addWidget(part, 1000);
-        row->addStretch(1);
-        foot->addLayout(row);
-    }
-
-    auto* column = new QVBoxLayout(content);
-    column->setContentsMargins(0, 0, 0, 0);
-    column->setSpacing(0);
-    column->addWidget(header);
-    column->addWidget(loading_);
-    column->addWidget(middle_, 1);
-    column->addLayout(foot);
-
-    auto* row = new QHBoxLayout(root);
-    row->setContentsMargins(0, 0, 0, 0);
-    row->setSpacing(0);
-    row->addWidget(list_);
-    row->addWidget(content, 1);
-    setCentralWidget(root);
-    toast_ = new Toast(middle_);
-    // Tab goes from the box to the messages and on to the sidebar.
-    setTabOrder(composer_->edit(), composer_->sendButton());
-    setTabOrder(composer_->sendButton(), view_);
-}
-
-void MainWindow::makeActions() {
-    const auto key = [this](const QList<QKeySequence>& keys, auto&& verb) {
-        auto* action = new QAction(this);
-        action->setShortcuts(keys);
-        action->setAutoRepeat(false);
-        connect(action, &QAction::triggered, this, verb);
-        addAction(action);
-    };
-    key({QKeySequence(Qt::CTRL | Qt::Key_N), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_O)},
-        [this] { newChat(); });
-    key({QKeySequence(Qt::CTRL | Qt::Key_K)}, [this] {
-        setSidebarVisible(true);
-        list_->focusSearch();
-    });
-    key({QKeySequence(Qt::CTRL | Qt::Key_B)}, [this] { setSidebarVisible(list_->isHidden()); });
-    key({QKeySequence(Qt::CTRL | Qt::Key_Comma)}, [this] { openSettings(); });
-    key({QKeySequence(Qt::CTRL | Qt::Key_E)}, [this] { openEnginePanel(); });
-    key({QKeySequence(Qt::CTRL | Qt::Key_Slash), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_Slash)}, [this] {
-        auto* dialog = new ShortcutsDialog(this);
-        dialog->setAttribute(Qt::WA_DeleteOnClose);
-        dialog->open();
-    });
-    key({QKeySequence(Qt::CTRL | Qt::Key_M)}, [this] { picker_->click(); });
-    key({QKeySequence(Qt::Key_F2)}, [this] {
-        setSidebarVisible(true);
-        list_->renameCurrent();
-    });
-    key({QKeySequence(Qt::CTRL | Qt::Key_R)}, [this] {
-        if (session_ != nullptr && !session_->isBusy() && session_->messageCount() > 0)
-            session_->regenerate();
-    });
-    key({QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_C)}, [this] { copyLastAnswer(); });
-    key({QKeySequence(Qt::CTRL | Qt::Key_Q)}, [] { QApplication::closeAllWindows(); });
-    key({QKeySequence(Qt::Key_Escape)}, [this] {
-        if (session_ != nullptr && session_->isBusy()) {
-            session_->stop();
-        } else if (editing_ != 0) {
-            endEdit();
-        }
-        composer_->setFocus();
-    });
-}
-
-void MainWindow::connectParts() {
-    connect(&theme_, &Theme::changed, this, &MainWindow::restyle);
-    connect(&app_.settings(), &app::Settings::changed, this, &MainWindow::applySettings);
-    connect(&app_.engine(), &app::ChatEngine::modelChanged, this, &MainWindow::refreshWaiting);
-
-    connect(list_, &ConversationList::newChatRequested, this, &MainWindow::newChat);
-    connect(list_, &ConversationList::collapseRequested, this, [this] { setSidebarVisible(false); });
-    connect(list_, &ConversationList::settingsRequested, this, &MainWindow::openSettings);
-    connect(list_, &ConversationList::opened, this, [this](qint64 id) { openConversation(id); });
-    connect(list_, &ConversationList::hitOpened, this, &MainWindow::openConversation);
-    connect(list_, &ConversationList::deleteRequested, this, &MainWindow::deleteConversation);
-    connect(list_, &ConversationList::exportRequested, this, &MainWindow::exportConversation);
-    connect(list_, &ConversationList::renamed, this, [this](qint64 id, const QString& title) {
-        if (session_ != nullptr && session_->conversation().id == id) {
-            session_->rename(title);
-        } else {
-            app::ChatSession& other = app_.session(id);
-            other.rename(title);
-            app_.release(other);
-        }
-    });
-
-    connect(sidebarButton_, &QToolButton::clicked, this, [this] { setSidebarVisible(true); });
-    connect(newButton_, &QToolButton::clicked, this, &MainWindow::newChat);
-    connect(menuButton_, &QToolButton::clicked, this, &MainWindow::openMenu);
-    connect(picker_->popup(), &ModelPopup::chosen, this,
-            [this](const QString& path) { app_.useModel(path); });
-    connect(picker_->popup(), &ModelPopup::draftChosen, this,
-            [this](const QString& path) { app_.useDraft(path); });
-    connect(picker_->popup(), &ModelPopup::fileRequested, this, &MainWindow::chooseModelFile);
-    connect(picker_->popup(), &ModelPopup::folderRequested, this,
-            [this] { QDesktopServices::openUrl(QUrl::fromLocalFile(app_.modelsFolder())); });
-    connect(empty_, &EmptyState::modelRequested, picker_, &QAbstractButton::click);
-    connect(empty_, &EmptyState::suggested, this, &MainWindow::send);
-
-    connect(composer_, &Composer::submitted, this, &MainWindow::send);
-    connect(composer_, &Composer::stopRequested, this, [this] {
-        if (session_ != nullptr) session_->stop();
-    });
-    connect(composer_, &Composer::editCancelled, this, &MainWindow::endEdit);
-
-    connect(view_, &MessageView::editRequested, this, &MainWindow::beginEdit);
-    connect(view_, &MessageView::regenerateRequested, this, [this](int row) { session_->regenerate(row); });
-    connect(view_, &MessageView::versionRequested, this,
-            [this](int row, int version) { session_->selectVersion(row, version); });
-    connect(view_, &MessageView::linkActivated, this, &MainWindow::openLink);
-}
-
 void MainWindow::applySettings() {
     switch (app_.settings().theme()) {
         case app::ThemeChoice::System:
@@ -284,7 +86,6 @@ void MainWindow::leaveSession() {
     app::ChatSession& left = *session_;
     disconnect(&left, nullptr, this, nullptr);
     left.setInFront(false);
-    watched_.remove(&left);
     session_ = nullptr;
     model_->setSession(nullptr);
     status_->setSession(nullptr);
@@ -366,10 +167,16 @@ void MainWindow::refresh() {
     const QString title = session_->conversation().title;
     setWindowTitle(title.isEmpty() ? tr("New chat") : title);
     title_->setToolTip(title);
-    title_->setText(title_->fontMetrics().elidedText(title, Qt::ElideRight, std::max(40, title_->width())));
+    showTitle();
     if (any) app_.settings().setLastConversation(session_->conversation().id);
     if (any && list_->model()->search().isEmpty()) list_->setCurrent(session_->conversation().id);
     refreshWaiting();
+}
+
+/// As much of it as there is room for.
+void MainWindow::showTitle() {
+    title_->setText(title_->fontMetrics().elidedText(session_->conversation().title, Qt::ElideRight,
+                                                     std::max(40, title_->width())));
 }
 
 void MainWindow::refreshWaiting() {
@@ -388,7 +195,7 @@ void MainWindow::refreshWaiting() {
     }
 }
 
-// --- what the user wants ---
+// --- writing ---
 
 void MainWindow::send(const QString& text) {
     if (session_ == nullptr || session_->isBusy()) return;
@@ -419,119 +226,6 @@ void MainWindow::endEdit() {
     composer_->setText(std::exchange(draftBeforeEdit_, QString()));
 }
 
-void MainWindow::copyLastAnswer() {
-    for (int row = session_ != nullptr ? session_->messageCount() - 1 : -1; row >= 0; --row) {
-        if (session_->messageAt(row).role == app::Role::Assistant) return view_->copyMessage(row);
-    }
-}
-
-void MainWindow::openSettings() {
-    auto* dialog = new SettingsDialog(app_.settings(), this);
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    connect(dialog, &SettingsDialog::reloadRequested, this, [this] {
-        const QString path = app_.settings().modelOptions().path;
-        if (!path.isEmpty()) app_.useModel(path);
-    });
-    dialog->open();
-}
-
-void MainWindow::openEnginePanel() {
-    auto* panel = findChild<EnginePanel*>();
-    if (panel == nullptr) {
-        panel = new EnginePanel(app_.engine(), this);
-        panel->setAttribute(Qt::WA_DeleteOnClose);
-    }
-    panel->show();
-    panel->raise();
-    panel->activateWindow();
-}
-
-/// What this chat does when it outgrows the context.
-void MainWindow::addWhenFullMenu(QMenu& menu) {
-    QMenu* choices = menu.addMenu(tr("When the context is full"));
-    auto* group = new QActionGroup(choices);
-    const auto add = [&](const QString& text, std::optional<app::WhenFull> choice) {
-        QAction* action = choices->addAction(text);
-        action->setCheckable(true);
-        action->setChecked(session_->conversation().whenFull == choice);
-        group->addAction(action);
-        connect(action, &QAction::triggered, this, [this, choice] { session_->setWhenFull(choice); });
-    };
-    add(tr("As in the settings"), std::nullopt);
-    add(tr("Leave out the oldest turns, and mark it"), app::WhenFull::LeaveOutOldest);
-    add(tr("Stop and say so"), app::WhenFull::Stop);
-}
-
-void MainWindow::openMenu() {
-    QMenu menu(this);
-    const bool any = session_ != nullptr && session_->messageCount() > 0;
-    const auto add = [&](const QString& icon, const QString& text, bool enabled, auto&& verb) {
-        QAction* action = menu.addAction(theme_.icon(icon), text);
-        action->setEnabled(enabled);
-        connect(action, &QAction::triggered, this, verb);
-    };
-    add(QStringLiteral("edit"), tr("Rename") + QStringLiteral("\tF2"), any, [this] {
-        setSidebarVisible(true);
-        list_->renameCurrent();
-    });
-    add(QStringLiteral("copy"), tr("Export…"), any,
-        [this] { exportConversation(session_->conversation().id); });
-    add(QStringLiteral("trash"), tr("Delete"), any,
-        [this] { deleteConversation(session_->conversation().id); });
-    if (session_ != nullptr) addWhenFullMenu(menu);
-    menu.addSeparator();
-    add(QStringLiteral("chip"), tr("Engine") + QStringLiteral("\tCtrl+E"), true,
-        [this] { openEnginePanel(); });
-    add(QStringLiteral("settings"), tr("Settings…") + QStringLiteral("\tCtrl+,"), true,
-        [this] { openSettings(); });
-    add(QStringLiteral("chip"), tr("Keyboard shortcuts") + QStringLiteral("\tCtrl+/"), true, [this] {
-        auto* dialog = new ShortcutsDialog(this);
-        dialog->setAttribute(Qt::WA_DeleteOnClose);
-        dialog->open();
-    });
-    menu.exec(menuButton_->mapToGlobal(
-        QPoint(menuButton_->width() - menu.sizeHint().width(), menuButton_->height() + 4)));
-}
-
-void MainWindow::chooseModelFile() {
-    const QString path = QFileDialog::getOpenFileName(this, tr("Open a model file"), app_.modelsFolder(),
-                                                      tr("Models (*.gguf)"));
-    if (!path.isEmpty()) app_.useModel(path);
-}
-
-void MainWindow::exportConversation(app::ConversationId id) {
-    const QString markdown = tr("Markdown (*.md)"), json = tr("JSON with every version (*.json)");
-    QString chosen = markdown;
-    QString name = list_->model()->title(id);
-    name.replace(QLatin1Char('/'), QLatin1Char('-'));
-    QString path =
-        QFileDialog::getSaveFileName(this, tr("Export the conversation"), name + QStringLiteral(".md"),
-                                     markdown + QStringLiteral(";;") + json, &chosen);
-    if (path.isEmpty()) return;
-    const bool asJson = chosen == json || path.endsWith(QStringLiteral(".json"));
-    const std::optional<app::Conversation> conversation = app_.store().conversation(id);
-    if (!conversation) return;
-    const app::MessageTree tree = app_.store().tree(id);
-    QSaveFile file(path);
-    const QByteArray bytes =
-        asJson ? app::toJson(*conversation, tree) : app::toMarkdown(*conversation, tree).toUtf8();
-    if (!file.open(QIODevice::WriteOnly) || file.write(bytes) != bytes.size() || !file.commit()) {
-        toast_->say(tr("%1 could not be written: %2").arg(path, file.errorString()));
-    }
-}
-
-/// A reply is foreign text: only what a browser or mail program opens is opened, never a file.
-void MainWindow::openLink(const QString& address) {
-    const QUrl url(address);
-    static const QStringList kSchemes = {QStringLiteral("http"), QStringLiteral("https"),
-                                         QStringLiteral("mailto")};
-    if (kSchemes.contains(url.scheme().toLower())) {
-        QDesktopServices::openUrl(url);
-    } else {
-        toast_->say(tr("Not opened: %1 is neither a web nor a mail address.").arg(address));
-    }
-}
-
 // --- the window ---
 
 void MainWindow::setSidebarVisible(bool visible) {
@@ -559,8 +253,7 @@ void MainWindow::resizeEvent(QResizeEvent* event) {
 
 bool MainWindow::eventFilter(QObject* watched, QEvent* event) {
     if (watched == title_ && event->type() == QEvent::Resize && session_ != nullptr) {
-        title_->setText(title_->fontMetrics().elidedText(session_->conversation().title, Qt::ElideRight,
-                                                         std::max(40, title_->width())));
+        showTitle();
     }
     if (watched == title_ && event->type() == QEvent::MouseButtonDblClick) {
         setSidebarVisible(true);

@@ -3,7 +3,6 @@
 #include <QHash>
 #include <QMainWindow>
 #include <QPointer>
-#include <QSet>
 
 #include "app/application.h"
 #include "ui/theme.h"
@@ -56,19 +55,26 @@ class MainWindow : public QMainWindow {
     bool eventFilter(QObject* watched, QEvent* event) override;
 
   private:
+    // main_window_parts.cpp
     void build();
     void makeActions();
     void connectParts();
+
     void applySettings();
     void restyle();
     void showSession(app::ChatSession& session);
     void leaveSession();
     void refresh();         // title, busy state, what stands in the middle
     void refreshWaiting();  // what a reply without text waits for
+    void showTitle();
     void send(const QString& text);
     void beginEdit(int row);
     void endEdit();
+    void adaptSidebar();
+
+    // main_window_verbs.cpp
     void openSettings();
+    void openShortcuts();
     void openEnginePanel();
     void openMenu();
     void addWhenFullMenu(QMenu& menu);
@@ -76,7 +82,6 @@ class MainWindow : public QMainWindow {
     void exportConversation(app::ConversationId id);
     void openLink(const QString& address);
     void copyLastAnswer();
-    void adaptSidebar();
 
     app::Application& app_;
     Theme theme_;
@@ -93,7 +98,6 @@ class MainWindow : public QMainWindow {
     StatusLine* status_;
     Toast* toast_;
     QPointer<app::ChatSession> session_;
-    QSet<app::ChatSession*> watched_;
     QHash<app::ConversationId, QString> drafts_;
     app::MessageId editing_ = 0;  // the message the composer's text replaces; 0: none
     QString draftBeforeEdit_;
