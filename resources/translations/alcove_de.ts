@@ -79,11 +79,18 @@
     </message>
 </context>
 <context>
-    <name>ui::ConversationList</name>
+    <name>ui::ConversationDelegate</name>
     <message>
         <source>New title</source>
         <translation>Neuer Titel</translation>
     </message>
+    <message>
+        <source>New chat</source>
+        <translation>Neuer Chat</translation>
+    </message>
+</context>
+<context>
+    <name>ui::ConversationList</name>
     <message>
         <source>New chat</source>
         <translation>Neuer Chat</translation>
