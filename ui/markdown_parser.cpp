@@ -2,7 +2,9 @@
 
 #include <md4c.h>
 
-#include <QHash>
+#include <QStringList>
+
+#include "ui/markdown_entities.h"
 
 namespace ui {
 
@@ -10,29 +12,6 @@ namespace {
 
 constexpr unsigned kFlags =
     MD_FLAG_TABLES | MD_FLAG_STRIKETHROUGH | MD_FLAG_TASKLISTS | MD_FLAG_PERMISSIVEAUTOLINKS | MD_FLAG_NOHTML;
-
-/// Named entities that models write; any other stays as it was typed.
-QString decodeEntity(const QString& entity) {
-    static const QHash<QString, QString> kNamed = {
-        {"&amp;", "&"},       {"&lt;", "<"},    {"&gt;", ">"},     {"&quot;", "\""},  {"&apos;", "'"},
-        {"&nbsp;", "\u00a0"}, {"&ndash;", "–"}, {"&mdash;", "—"},  {"&hellip;", "…"}, {"&copy;", "©"},
-        {"&reg;", "®"},       {"&trade;", "™"}, {"&deg;", "°"},    {"&times;", "×"},  {"&divide;", "÷"},
-        {"&plusmn;", "±"},    {"&le;", "≤"},    {"&ge;", "≥"},     {"&ne;", "≠"},     {"&rarr;", "→"},
-        {"&larr;", "←"},      {"&bull;", "•"},  {"&middot;", "·"}, {"&lsquo;", "‘"},  {"&rsquo;", "’"},
-        {"&ldquo;", "“"},     {"&rdquo;", "”"}, {"&euro;", "€"},   {"&pound;", "£"},  {"&sect;", "§"},
-        {"&infin;", "∞"},     {"&alpha;", "α"}, {"&beta;", "β"},   {"&gamma;", "γ"},  {"&pi;", "π"},
-        {"&lambda;", "λ"},    {"&mu;", "μ"},    {"&sigma;", "σ"},  {"&theta;", "θ"},  {"&Delta;", "Δ"}};
-    if (entity.startsWith(QLatin1String("&#"))) {
-        const bool hex = entity.size() > 2 && entity.at(2).toLower() == QLatin1Char('x');
-        bool ok = false;
-        const int from = hex ? 3 : 2;
-        const uint code = entity.mid(from, entity.size() - from - 1).toUInt(&ok, hex ? 16 : 10);
-        const bool valid = ok && code != 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
-        const char32_t point = valid ? char32_t(code) : char32_t(0xfffd);
-        return QString::fromUcs4(&point, 1);
-    }
-    return kNamed.value(entity, entity);
-}
 
 QString attributeText(const MD_ATTRIBUTE& attribute) {
     QString text;
@@ -131,51 +110,15 @@ class Flattener {
     }
 
     void enterSpan(MD_SPANTYPE type, void* detail) {
-        switch (type) {
-            case MD_SPAN_EM:
-                ++depth_[0];
-                break;
-            case MD_SPAN_STRONG:
-                ++depth_[1];
-                break;
-            case MD_SPAN_DEL:
-                ++depth_[2];
-                break;
-            case MD_SPAN_CODE:
-                ++depth_[3];
-                break;
-            case MD_SPAN_A:
-                links_.push_back(attributeText(static_cast<MD_SPAN_A_DETAIL*>(detail)->href));
-                break;
-            case MD_SPAN_IMG:
-                links_.push_back(attributeText(static_cast<MD_SPAN_IMG_DETAIL*>(detail)->src));
-                break;
-            default:
-                break;
-        }
+        if (int* depth = depthOf(type)) ++*depth;
+        if (type == MD_SPAN_A) links_.push_back(attributeText(static_cast<MD_SPAN_A_DETAIL*>(detail)->href));
+        if (type == MD_SPAN_IMG)
+            links_.push_back(attributeText(static_cast<MD_SPAN_IMG_DETAIL*>(detail)->src));
     }
 
     void leaveSpan(MD_SPANTYPE type) {
-        switch (type) {
-            case MD_SPAN_EM:
-                --depth_[0];
-                break;
-            case MD_SPAN_STRONG:
-                --depth_[1];
-                break;
-            case MD_SPAN_DEL:
-                --depth_[2];
-                break;
-            case MD_SPAN_CODE:
-                --depth_[3];
-                break;
-            case MD_SPAN_A:
-            case MD_SPAN_IMG:
-                links_.pop_back();
-                break;
-            default:
-                break;
-        }
+        if (int* depth = depthOf(type)) --*depth;
+        if (type == MD_SPAN_A || type == MD_SPAN_IMG) links_.pop_back();
     }
 
     void text(MD_TEXTTYPE type, const char* bytes, MD_SIZE size) {
@@ -201,12 +144,35 @@ class Flattener {
         }
     }
 
+    /// After the last call: what a following piece has to know.
+    void finish() {
+        if (numbering_ == nullptr) return;
+        const bool endsWithList = blocksAtEnd_ == out_.size() && blocksAtEnd_ > 0;
+        *numbering_ = endsWithList ? ended_ : ListNumbering();
+    }
+
   private:
     struct List {
         bool ordered;
         int next;
         char delimiter;
     };
+
+    /// How many spans of a kind are open; null: it has no style.
+    int* depthOf(MD_SPANTYPE type) {
+        switch (type) {
+            case MD_SPAN_EM:
+                return &italics_;
+            case MD_SPAN_STRONG:
+                return &bolds_;
+            case MD_SPAN_DEL:
+                return &strikes_;
+            case MD_SPAN_CODE:
+                return &codes_;
+            default:
+                return nullptr;
+        }
+    }
 
     void enterOrderedList(const MD_BLOCK_OL_DETAIL& detail) {
         openContainer();
@@ -291,10 +257,10 @@ class Flattener {
         if (piece.isEmpty()) return;
         if (!open_) beginBlock(MarkdownBlock::Kind::Paragraph);  // text of a tight list item
         unsigned char style = MarkdownSpan::Plain;
-        if (depth_[0] > 0) style |= MarkdownSpan::Italic;
-        if (depth_[1] > 0) style |= MarkdownSpan::Bold;
-        if (depth_[2] > 0) style |= MarkdownSpan::Strike;
-        if (depth_[3] > 0) style |= MarkdownSpan::Code;
+        if (italics_ > 0) style |= MarkdownSpan::Italic;
+        if (bolds_ > 0) style |= MarkdownSpan::Bold;
+        if (strikes_ > 0) style |= MarkdownSpan::Strike;
+        if (codes_ > 0) style |= MarkdownSpan::Code;
         const QString link = links_.isEmpty() ? QString() : links_.last();
         MarkdownSpans& spans = cell_ != nullptr ? cell_->spans : out_.back().spans;
         if (!spans.empty() && spans.back().style == style && spans.back().link == link) {
@@ -304,15 +270,6 @@ class Flattener {
         }
     }
 
-  public:
-    /// After the last call: what a following piece has to know.
-    void finish() {
-        if (numbering_ == nullptr) return;
-        const bool endsWithList = blocksAtEnd_ == out_.size() && blocksAtEnd_ > 0;
-        *numbering_ = endsWithList ? ended_ : ListNumbering();
-    }
-
-  private:
     MarkdownBlocks& out_;
     ListNumbering* numbering_;
     ListNumbering ended_;
@@ -322,7 +279,7 @@ class Flattener {
     QString marker_;
     bool open_ = false;
     MarkdownBlock::Cell* cell_ = nullptr;
-    int depth_[4] = {0, 0, 0, 0};  // italic, bold, strike, code
+    int italics_ = 0, bolds_ = 0, strikes_ = 0, codes_ = 0;  // open spans
     QStringList links_;
     bool inCode_ = false;
     QString code_, language_;
