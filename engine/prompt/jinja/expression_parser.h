@@ -61,23 +61,27 @@ class ExpressionParser {
     ExpressionPtr product();
     ExpressionPtr power();
     ExpressionPtr unary(bool withFilter = true);
+    ExpressionPtr finish(std::unique_ptr<Expression> node, int childDepth);
+
+    // primary_parser.cpp
     ExpressionPtr primary();
     ExpressionPtr parenthesised();
     ExpressionPtr list();
     ExpressionPtr dict();
+    bool endsTuple() const;
+    Target primaryTarget(bool withNamespace);
+
+    // postfix_parser.cpp
     ExpressionPtr postfix(ExpressionPtr node);
     ExpressionPtr filtersAndTests(ExpressionPtr node);
-    ExpressionPtr subscript(ExpressionPtr node);
-    ExpressionPtr bracketed(ExpressionPtr node);
+    ExpressionPtr subscript(ExpressionPtr object);
+    ExpressionPtr bracketed(ExpressionPtr object);
     ExpressionPtr slice(ExpressionPtr object, ExpressionPtr start);
-    ExpressionPtr call(ExpressionPtr node);
+    ExpressionPtr call(ExpressionPtr callee);
     ExpressionPtr filter(ExpressionPtr subject);
     ExpressionPtr test(ExpressionPtr subject);
     CallArguments arguments();
     std::string dottedName();
-    Target primaryTarget(bool withNamespace);
-    bool endsTuple() const;
-    ExpressionPtr finish(std::unique_ptr<Expression> node, int childDepth);
 
     TokenStream& tokens_;
     NameTable& names_;

@@ -19,6 +19,10 @@ Text capitalise(const Text& text);
 /// Every word's first letter, where a word is a stretch of cased characters.
 Text titleCase(const Text& text);
 
+bool isLowerCase(const Text& text);
+bool isUpperCase(const Text& text);
+bool isTitleCase(const Text& text);
+
 enum class Side : uint8_t { Left, Right, Both };
 /// Without `characters`: white space.
 Text strip(const Text& text, Side side, const Text* characters = nullptr);
@@ -51,8 +55,6 @@ Text expandTabs(const Text& text, size_t tabSize);
 
 /// Whether the text has characters and all of them pass.
 bool allCharacters(const Text& text, const std::function<bool(char32_t)>& passes);
-bool isLowerCase(const Text& text);
-bool isUpperCase(const Text& text);
-bool isTitleCase(const Text& text);
+std::vector<char32_t> charactersOf(const Text& text);
 
 }  // namespace engine::jinja
