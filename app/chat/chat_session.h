@@ -100,22 +100,24 @@ class ChatSession : public QObject {
     void notice(const QString& text);
 
   private:
-    int priority() const { return viewers_ > 0 ? kPriorityInFront : kPriorityBackground; }
-    bool isReply(ReplyId reply) const { return reply != 0 && reply == request_; }
     MessageId addQuestion(const QString& text, MessageId parent);
     void add(Message message);
-    void startReply(MessageId question);
     void showPath(MessageId leaf);
-    void finish(MessageState state, const ReplyStats& stats, const QString& error);
     Prompt promptOf(MessageId last) const;
-    void onContextCut(int firstMessage, int messages, int tokensBefore, int tokensAfter);
     void saveConversation();
     void refreshContext();
+
+    // chat_session_reply.cpp
+    void connectEngine();
+    int priority() const { return viewers_ > 0 ? kPriorityInFront : kPriorityBackground; }
+    bool isReply(ReplyId reply) const { return reply != 0 && reply == request_; }
+    void startReply(MessageId question);
     void onCommitted(MessageId message);
     void onWriteFailed(MessageId message, const QString& text);
+    void onContextCut(int firstMessage, int messages, int tokensBefore, int tokensAfter);
     void onText(const QString& text, const QList<qint32>& ids);
     void onFinished(const ReplyStats& stats);
-    void connectEngine();
+    void finish(MessageState state, const ReplyStats& stats, const QString& error);
 
     ConversationStore& store_;
     ChatEngine& engine_;
@@ -132,8 +134,5 @@ class ChatSession : public QObject {
     ContextUse context_;
     quint64 countTicket_ = 0;
 };
-
-/// The first line of a text, shortened to a title.
-QString titleFrom(const QString& text);
 
 }  // namespace app

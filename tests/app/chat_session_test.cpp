@@ -1,4 +1,5 @@
 #include "app/chat/chat_session.h"
+#include "app/chat/conversation_title.h"
 
 #include <QElapsedTimer>
 #include <QSignalSpy>
