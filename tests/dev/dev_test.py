@@ -162,6 +162,19 @@ class Dev(unittest.TestCase):
         self.assertEqual((result.returncode, result.stdout, calls), (1, "", []))
         self.assertRegex(result.stderr.splitlines()[-1], "^dev: .* has 19 MB free and building needs")
 
+    def test_a_disk_that_fills_up_under_the_build_is_named(self):
+        release = self.copy / "build" / "release"
+        release.mkdir(parents=True)
+        (release / "build.ninja").touch()
+        (self.sandbox / "cmake-fails").touch()
+        (self.sandbox / "free").write_text("20000\n")
+        result, calls = self.dev("run", "--prompt", "hello")
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertRegex(result.stderr.splitlines()[-1], r"^dev: the disk that holds .*/copy/build is full \(19 MB free\)")
+        self.assertFalse(any(call.startswith("fetch") for call in calls))
+        (self.sandbox / "free").unlink()
+        self.assertIn("the build of 'release' failed", self.dev("run")[0].stderr.splitlines()[-1])
+
     def test_a_failing_build_starts_nothing(self):
         (self.sandbox / "cmake-fails").touch()
         result, calls = self.dev("run", "--prompt", "hello")
