@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -15,7 +16,7 @@
 /// A forward pass is written once, over the fused operations below; the CPU implementation is the oracle for
 /// every other one. Pointers named `float*` or `int32_t*` in operations are device addresses (host addresses
 /// on the CPU) inside a DeviceBuffer. Operations are enqueued in call order and take effect in that order;
-/// only `download`, `sample` and `synchronize` wait. One thread at a time may call an Ops.
+/// only `download`, `downloadAll`, `sample` and `synchronize` wait. One thread at a time may call an Ops.
 ///
 /// **Results of a row never depend on the other rows of the call**: each output row's sums run in one fixed
 /// order, whatever the number of rows, the split into calls, or the number of threads.
@@ -63,6 +64,39 @@ class DeviceBuffer {
     Ops* ops_ = nullptr;
     void* data_ = nullptr;
     size_t bytes_ = 0;
+};
+
+/// Owns host bytes, 256-byte aligned, that a device copies from and to fastest. Must not outlive its Ops.
+class HostBuffer {
+  public:
+    HostBuffer() = default;
+    HostBuffer(Ops* ops, std::byte* data, size_t bytes) : ops_(ops), data_(data), bytes_(bytes) {}
+    HostBuffer(HostBuffer&& other) noexcept { swap(other); }
+    HostBuffer& operator=(HostBuffer&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~HostBuffer();
+
+    std::byte* data() const { return data_; }
+    size_t bytes() const { return bytes_; }
+
+  private:
+    void swap(HostBuffer& other) noexcept {
+        std::swap(ops_, other.ops_);
+        std::swap(data_, other.data_);
+        std::swap(bytes_, other.bytes_);
+    }
+    Ops* ops_ = nullptr;
+    std::byte* data_ = nullptr;
+    size_t bytes_ = 0;
+};
+
+/// One of several copies between a device and the host.
+struct HostCopy {
+    std::byte* device = nullptr;
+    std::byte* host = nullptr;
+    size_t bytes = 0;
 };
 
 /// A matrix [rows, columns] as a file stores it: `rows` rows of `rowBytes(dtype, columns)` bytes.
@@ -235,6 +269,30 @@ class Ops {
     /// Device to device; the ranges must not overlap.
     virtual void copy(void* to, const void* from, size_t bytes) = 0;
     virtual void synchronize() = 0;
+
+    /// Host memory for copies (page-locked where that makes them faster). Throws std::bad_alloc.
+    virtual HostBuffer allocateHost(size_t bytes) {
+        return {this, static_cast<std::byte*>(::operator new(bytes, std::align_val_t(256))), bytes};
+    }
+    /// Several downloads that wait once.
+    virtual void downloadAll(std::span<const HostCopy> copies) {
+        for (const HostCopy& copy : copies) download(copy.host, copy.device, copy.bytes);
+    }
+    /// Begins uploads that go on beside operations enqueued later, after those enqueued earlier. Device and
+    /// host bytes must be left alone until isThere(the returned number), or on the device until awaitUploads.
+    /// 0: they have taken effect.
+    virtual uint64_t uploadAside(std::span<const HostCopy> copies) {
+        for (const HostCopy& copy : copies) upload(copy.device, copy.host, copy.bytes);
+        return 0;
+    }
+    /// Whether these uploads, and all begun before them, are done.
+    virtual bool isThere(uint64_t uploads) {
+        static_cast<void>(uploads);
+        return true;
+    }
+    /// Operations enqueued from now on see all uploads begun so far; the host does not wait.
+    virtual void awaitUploads() {}
+
     /// Whether operations return before they have taken effect, so that the host's clock says nothing about
     /// one of them.
     virtual bool runsAhead() const { return false; }
@@ -303,7 +361,16 @@ class Ops {
   protected:
     friend class DeviceBuffer;
     virtual void release(void* data, size_t bytes) noexcept = 0;
+    friend class HostBuffer;
+    virtual void releaseHost(std::byte* data, size_t bytes) noexcept {
+        static_cast<void>(bytes);
+        ::operator delete(data, std::align_val_t(256));
+    }
 };
+
+inline HostBuffer::~HostBuffer() {
+    if (data_ != nullptr) ops_->releaseHost(data_, bytes_);
+}
 
 inline DeviceBuffer::~DeviceBuffer() {
     if (data_ != nullptr) ops_->release(data_, bytes_);

@@ -43,27 +43,36 @@ size_t contentBytes(std::span<const KvBlockPool> pools, uint32_t groups) {
 }
 
 BlockContent readBlock(kernels::Ops& ops, std::span<const KvBlockPool> pools, std::span<const int32_t> blocks,
-                       const BlockKey& parent, std::span<const TokenId> tokens) {
+                       const BlockKey& parent, std::span<const TokenId> tokens, const HostMemory& memory) {
     BlockContent content{parent, {tokens.begin(), tokens.end()}, 0, {}};
     for (size_t g = 0; g < pools.size(); ++g)
         if (blocks[g] >= 0) content.groups |= 1U << g;
-    content.bytes.resize(contentBytes(pools, content.groups));
+    const size_t bytes = contentBytes(pools, content.groups);
+    content.bytes = memory ? memory(bytes) : HostBytes(bytes);
+    std::vector<kernels::HostCopy> copies;
     std::byte* to = content.bytes.data();
     forEachLayer(pools, blocks, content.groups, [&](const kernels::KvLayer& layer, std::byte* from) {
-        ops.download(to, from, layer.blockBytes());
+        copies.push_back({from, to, layer.blockBytes()});
+        to += layer.blockBytes();
+    });
+    ops.downloadAll(copies);
+    to = content.bytes.data();
+    forEachLayer(pools, blocks, content.groups, [&](const kernels::KvLayer& layer, std::byte*) {
         clearRows(to, layer, tokens.size());
         to += layer.blockBytes();
     });
     return content;
 }
 
-void writeBlock(kernels::Ops& ops, std::span<const KvBlockPool> pools, std::span<const int32_t> blocks,
-                const BlockContent& content) {
-    const std::byte* from = content.bytes.data();
+uint64_t writeBlock(kernels::Ops& ops, std::span<const KvBlockPool> pools, std::span<const int32_t> blocks,
+                    const BlockContent& content) {
+    std::vector<kernels::HostCopy> copies;
+    std::byte* from = content.bytes.data();
     forEachLayer(pools, blocks, content.groups, [&](const kernels::KvLayer& layer, std::byte* to) {
-        ops.upload(to, from, layer.blockBytes());
+        copies.push_back({to, from, layer.blockBytes()});
         from += layer.blockBytes();
     });
+    return ops.uploadAside(copies);
 }
 
 }  // namespace engine

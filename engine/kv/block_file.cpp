@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 
 #define XXH_INLINE_ALL
@@ -45,6 +46,10 @@ class Descriptor {
         }
         return true;
     }
+    /// Has the system write what it holds of the file, and let go of it.
+    bool forgetPages() const {
+        return ::fdatasync(number_) == 0 && ::posix_fadvise(number_, 0, 0, POSIX_FADV_DONTNEED) == 0;
+    }
     uint64_t size() const {
         struct stat status {};
         return ::fstat(number_, &status) == 0 && S_ISREG(status.st_mode)
@@ -56,7 +61,7 @@ class Descriptor {
     int number_;
 };
 
-uint64_t checksumOf(const BlockFileHeader& header, const std::vector<std::byte>& bytes) {
+uint64_t checksumOf(const BlockFileHeader& header, const HostBytes& bytes) {
     XXH3_state_t state;
     XXH3_64bits_reset(&state);
     XXH3_64bits_update(&state, &header, offsetof(BlockFileHeader, checksum));
@@ -84,15 +89,34 @@ std::optional<BlockFileHeader> readBlockHeader(const std::filesystem::path& path
     return readHeader(openForReading(path), space);
 }
 
-std::optional<BlockContent> readBlockFile(const std::filesystem::path& path, uint64_t space) {
+std::optional<BlockContent> readBlockFile(const std::filesystem::path& path, uint64_t space,
+                                          const HostMemory& memory) {
     const Descriptor file = openForReading(path);
     const auto header = readHeader(file, space);
     if (!header) return std::nullopt;
     BlockContent content{header->parent, header->tokenList(), header->groups, {}};
-    content.bytes.resize(header->byteCount);
+    content.bytes = memory ? memory(header->byteCount) : HostBytes(header->byteCount);
     if (!file.read(content.bytes.data(), content.bytes.size())) return std::nullopt;
     if (checksumOf(*header, content.bytes) != header->checksum) return std::nullopt;
     return content;
+}
+
+double measureFileReading(const std::filesystem::path& path, size_t bytes) {
+    std::vector<std::byte> content(bytes, std::byte{0x5A});
+    double micros = 0.0;
+    {
+        const Descriptor file(
+            ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+        if (file.isOpen() && file.write(content.data(), bytes) && file.forgetPages()) {
+            const auto start = std::chrono::steady_clock::now();
+            const Descriptor again = openForReading(path);
+            if (again.isOpen() && again.read(content.data(), bytes))
+                micros = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+                             .count();
+        }
+    }
+    ::unlink(path.c_str());
+    return bytes > 0 ? micros / static_cast<double>(bytes) : 0.0;
 }
 
 bool writeBlockFile(const std::filesystem::path& path, uint64_t space, const BlockContent& content) {

@@ -23,7 +23,10 @@ struct BlockFileHeader {
 /// The header, if it can be one of `space` and the file has the size that it says.
 std::optional<BlockFileHeader> readBlockHeader(const std::filesystem::path& path, uint64_t space);
 /// The whole block, if the checksum holds.
-std::optional<BlockContent> readBlockFile(const std::filesystem::path& path, uint64_t space);
+std::optional<BlockContent> readBlockFile(const std::filesystem::path& path, uint64_t space,
+                                          const HostMemory& memory = {});
+/// Microseconds a byte of reading a file of `bytes` that is made at `path`, and removed; 0: it could not be.
+double measureFileReading(const std::filesystem::path& path, size_t bytes);
 /// Writes beside `path` and renames, mode 0600; false when the system refuses (nothing is left behind).
 bool writeBlockFile(const std::filesystem::path& path, uint64_t space, const BlockContent& content);
 

@@ -1,6 +1,7 @@
 #include "engine/kv/disk_tier.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -138,10 +139,19 @@ std::pair<BlockKey, int> DiskTier::closest(const BlockKey& parent, std::span<con
     return best;
 }
 
-std::optional<BlockContent> DiskTier::get(const BlockKey& key) {
+size_t DiskTier::bytesOf(const BlockKey& key) const {
+    const auto found = entries_.find(key);
+    return found != entries_.end() ? found->second->fileBytes : 0;
+}
+
+double DiskTier::measureReading(size_t bytes) const {
+    return canWrite_ ? measureFileReading(folder_ / fmt::format("{}.new", ::getpid()), bytes) : 0.0;
+}
+
+std::optional<BlockContent> DiskTier::get(const BlockKey& key, const HostMemory& memory) {
     const auto found = entries_.find(key);
     if (found == entries_.end()) return std::nullopt;
-    auto content = readBlockFile(pathOf(key), space_);
+    auto content = readBlockFile(pathOf(key), space_, memory);
     if (!content || !(content->key() == key)) {
         remove(found->second);
         return std::nullopt;

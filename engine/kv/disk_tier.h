@@ -23,7 +23,11 @@ class DiskTier {
     void put(const BlockContent& content);
     std::pair<BlockKey, int> closest(const BlockKey& parent, std::span<const TokenId> tokens) const;
     /// Reads a block; nothing (and the file is gone) when it is not what it was.
-    std::optional<BlockContent> get(const BlockKey& key);
+    std::optional<BlockContent> get(const BlockKey& key, const HostMemory& memory = {});
+    size_t bytesOf(const BlockKey& key) const;  ///< of its file; 0: not here
+    /// Writes and reads a file of `bytes`, from the disk itself where the system lets go of what it keeps in
+    /// memory. Microseconds a byte; 0: it could not be told.
+    double measureReading(size_t bytes) const;
     void erase(const BlockKey& key);
     /// Removes the blocks of all namespaces.
     void clear();

@@ -43,6 +43,11 @@ std::pair<BlockKey, int> HostTier::closest(const BlockKey& parent, std::span<con
     return best;
 }
 
+const BlockContent* HostTier::peek(const BlockKey& key) const {
+    const auto found = entries_.find(key);
+    return found != entries_.end() ? &*found->second : nullptr;
+}
+
 const BlockContent& HostTier::get(const BlockKey& key) {
     const auto entry = entries_.at(key);
     order_.splice(order_.end(), order_, entry);

@@ -18,6 +18,8 @@ class HostTier {
     std::vector<BlockContent> put(BlockContent content);
     /// The child of `parent` that begins with most of `tokens`, and with how many (0: none).
     std::pair<BlockKey, int> closest(const BlockKey& parent, std::span<const TokenId> tokens) const;
+    /// A block, null if it is not kept; no use of it.
+    const BlockContent* peek(const BlockKey& key) const;
     /// A kept block; counts as a use.
     const BlockContent& get(const BlockKey& key);
     void erase(const BlockKey& key);

@@ -1,6 +1,7 @@
 #include "engine/kv/radix_cache.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "engine/kv/radix_node.h"
 
@@ -12,6 +13,7 @@ RadixCache::RadixCache(kernels::Ops& ops, std::span<KvBlockPool> pools, BlockTie
 }
 
 RadixCache::~RadixCache() {
+    if (!underway_.empty()) awaitUploads();
     while (evictable_ > 0) remove(*lru_->newer);
 }
 
@@ -122,14 +124,50 @@ int RadixCache::usableBlocks(const Path& path) const {
     return blocks;
 }
 
+// --- what a tier brings back is copied beside the steps of others
+// --------------------------------------------
+
+void RadixCache::awaitUploads() {
+    ops_.awaitUploads();
+    ops_.synchronize();
+    underway_.clear();
+}
+
+void RadixCache::letGo(uint64_t uploads) {
+    if (!isThere(uploads)) ops_.awaitUploads();
+}
+
+bool RadixCache::isThere(Node& node) {
+    if (node.uploads != 0 && ops_.isThere(node.uploads)) node.uploads = 0;
+    return node.uploads == 0;
+}
+
+/// From here on the device may read and write the node's blocks.
+void RadixCache::settle(Node& node) {
+    if (!isThere(node)) ops_.awaitUploads();
+}
+
+void RadixCache::upload(const BlockContent& content, std::span<const int32_t> blocks, Node& node) {
+    const auto start = std::chrono::steady_clock::now();
+    node.uploads = writeBlock(ops_, pools_, blocks, content);
+    while (!underway_.empty() && ops_.isThere(underway_.front().first)) underway_.pop_front();
+    if (node.uploads != 0)
+        underway_.emplace_back(node.uploads, content.bytes);
+    else
+        tier_->noteUpload(
+            content.bytes.size(),
+            std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
+}
+
 /// Goes on where the device's tree ended, with blocks from the tier.
-void RadixCache::restore(Path& path, std::span<const TokenId> tokens, double recomputeMicros, Match& match) {
+void RadixCache::restore(Path& path, std::span<const TokenId> tokens, const RecomputeCost& recompute,
+                         Match& match) {
     while (tier_ != nullptr) {
         const size_t at = path.nodes.size() * kBlockTokens;
         if (at >= tokens.size()) return;
         const auto rest = tokens.subspan(at, std::min<size_t>(kBlockTokens, tokens.size() - at));
         const int here = closestChild(*path.end, rest).second;
-        const auto content = tier_->find(path.end->key, rest, recomputeMicros);
+        const auto content = tier_->find(path.end->key, path.end->depth, rest, recompute);
         if (!content || content->groups == 0 ||
             content->bytes.size() != contentBytes(pools_, content->groups))
             return;
@@ -147,8 +185,8 @@ void RadixCache::restore(Path& path, std::span<const TokenId> tokens, double rec
             if (isComplete) blocks[g] = *pools_[g].allocate();
         }
         if (isComplete) {
-            writeBlock(ops_, pools_, {blocks.data(), pools_.size()}, *content);
             Node& node = addChild(*path.end, content->tokens, {blocks.data(), pools_.size()});
+            upload(*content, {blocks.data(), pools_.size()}, node);
             node.windowUse = ++clock_;
             ++stats_.restored;
             touch(node);
@@ -165,7 +203,8 @@ void RadixCache::restore(Path& path, std::span<const TokenId> tokens, double rec
     }
 }
 
-RadixCache::Match RadixCache::match(uint64_t space, std::span<const TokenId> tokens, double recomputeMicros) {
+RadixCache::Match RadixCache::match(uint64_t space, std::span<const TokenId> tokens,
+                                    const RecomputeCost& recompute) {
     const auto limit = tokens.first(tokens.empty() ? 0 : tokens.size() - 1);
     Match match;
     Path path;
@@ -177,13 +216,15 @@ RadixCache::Match RadixCache::match(uint64_t space, std::span<const TokenId> tok
         path.end = child;
     }
     match.lock = PrefixLock(*this, *path.end);
-    restore(path, limit, recomputeMicros, match);
+    restore(path, limit, recompute, match);
 
     const int blocks = usableBlocks(path);
     path.nodes.resize(static_cast<size_t>(blocks));
     path.end = blocks > 0 ? path.nodes.back() : &root(space);
     match.lock = PrefixLock(*this, *path.end);
     match.tokens = blocks * kBlockTokens;
+    for (Node* node : path.nodes)
+        if (!isThere(*node)) match.uploads = std::max(match.uploads, node->uploads);
     ++clock_;
     for (size_t g = 0; g < pools_.size(); ++g) {
         const int window = pools_[g].layout().window;
@@ -213,6 +254,7 @@ bool RadixCache::takeOver(Match& match, Node& from, int tokens) {
         match.tables[g].append(from.blocks[g]);
     }
     match.tokens += tokens;
+    if (!isThere(from)) match.uploads = std::max(match.uploads, std::exchange(from.uploads, 0));
     remove(from);
     return true;
 }
@@ -228,6 +270,7 @@ void RadixCache::copyRows(Match& match, Node& from, int tokens) {
         isComplete = makeRoom(g, 1) && from.blocks[g] >= 0;
         if (isComplete) copies[g] = *pools_[g].allocate();
     }
+    if (isComplete) settle(from);
     for (size_t g = 0; g < pools_.size(); ++g) {
         if (isComplete) {
             pools_[g].copyBlock(copies[g], from.blocks[g]);

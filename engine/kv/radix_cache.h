@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <unordered_map>
@@ -62,13 +63,20 @@ class RadixCache {
     struct Match {
         int tokens = 0;                  ///< of the prefix whose KV the tables hold
         int restoredTokens = 0;          ///< of these, how many came back from a tier
+        uint64_t uploads = 0;            ///< the rows may be used once isThere(it)
         std::vector<BlockTable> tables;  ///< one for each group
         PrefixLock lock;                 ///< on the whole blocks of the prefix
     };
     /// The longest usable prefix of `tokens`, never all of them: the last token's logits are needed. A partly
     /// filled last block that nobody else uses leaves the tree and is the sequence's: extend gives it back.
-    /// `recomputeMicros` is what computing one token anew costs, to weigh a tier against.
-    Match match(uint64_t space, std::span<const TokenId> tokens, double recomputeMicros = 1e9);
+    /// `recompute` is what to weigh a tier against.
+    Match match(uint64_t space, std::span<const TokenId> tokens, const RecomputeCost& recompute = {});
+    /// Whether the rows of a match are on the device: what a tier brings back is copied while others run.
+    bool isThere(uint64_t uploads) { return uploads == 0 || ops_.isThere(uploads); }
+    /// The rows of a match are given up: from here on its blocks may be used for something else.
+    void letGo(uint64_t uploads);
+    /// Waits for everything that is being brought back.
+    void awaitUploads();
 
     struct Peek {
         int tokens = 0;           ///< whole blocks' tokens found on the device
@@ -114,7 +122,10 @@ class RadixCache {
     std::pair<Node*, int> closestChild(const Node& node, std::span<const TokenId> tokens) const;
     Node& addChild(Node& parent, std::span<const TokenId> tokens, std::span<const int32_t> blocks);
     void supersede(Node& parent, const Node& by);
-    void restore(Path& path, std::span<const TokenId> tokens, double recomputeMicros, Match& match);
+    void restore(Path& path, std::span<const TokenId> tokens, const RecomputeCost& recompute, Match& match);
+    void upload(const BlockContent& content, std::span<const int32_t> blocks, Node& node);
+    bool isThere(Node& node);
+    void settle(Node& node);
     int usableBlocks(const Path& path) const;
     bool hasWindow(const Path& path, int blocks, int tokens) const;
     bool takeOver(Match& match, Node& from, int tokens);
@@ -126,7 +137,7 @@ class RadixCache {
     void evict(Node& leaf);
     void remove(Node& leaf);
     bool dropWindows(size_t group, int blocks);
-    BlockContent contentOf(const Node& node) const;
+    BlockContent contentOf(Node& node);
     void checkNode(const Node& node, int& unprotected, int& nodes, int64_t& tokens) const;
 
     kernels::Ops& ops_;
@@ -136,6 +147,8 @@ class RadixCache {
     std::unique_ptr<Node> lru_;  ///< sentinel of the ring of unprotected nodes; next is the most recent
     int evictable_ = 0;          ///< nodes in the ring
     uint64_t clock_ = 0;
+    /// Bytes on their way to the device, by their number.
+    std::deque<std::pair<uint64_t, HostBytes>> underway_;
     Stats stats_;
 };
 

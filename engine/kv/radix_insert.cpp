@@ -80,6 +80,7 @@ void RadixCache::extend(PrefixLock& lock, std::span<const TokenId> tokens, std::
 
 void RadixCache::remove(Node& leaf) {
     unlink(leaf);
+    settle(leaf);
     for (size_t g = 0; g < pools_.size(); ++g)
         if (leaf.blocks[g] >= 0) pools_[g].release(leaf.blocks[g]);
     --stats_.nodes;
@@ -90,8 +91,10 @@ void RadixCache::remove(Node& leaf) {
     siblings.pop_back();
 }
 
-BlockContent RadixCache::contentOf(const Node& node) const {
-    return readBlock(ops_, pools_, {node.blocks.data(), pools_.size()}, node.parent->key, node.tokens());
+BlockContent RadixCache::contentOf(Node& node) {
+    settle(node);
+    return readBlock(ops_, pools_, {node.blocks.data(), pools_.size()}, node.parent->key, node.tokens(),
+                     [this](size_t bytes) { return tier_->memory(bytes); });
 }
 
 void RadixCache::evict(Node& leaf) {
@@ -118,6 +121,7 @@ bool RadixCache::dropWindows(size_t group, int blocks) {
     const int spare = std::max(1, pools_[group].totalBlocks() / 32);
     for (Node* node : holders) {
         if (pools_[group].freeBlocks() >= blocks + spare) break;
+        settle(*node);
         pools_[group].release(node->blocks[group]);
         node->blocks[group] = -1;
         ++stats_.evictions;

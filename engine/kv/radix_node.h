@@ -17,6 +17,7 @@ struct RadixCache::Node {
     int locks = 0;           ///< PrefixLocks on this very node
     int protectors = 0;      ///< locks, and children with protectors
     uint64_t windowUse = 0;  ///< when it last was within the window before a sequence's end
+    uint64_t uploads = 0;    ///< that bring its rows, see Ops::uploadAside; 0: they are there
     bool isSaved = false;    ///< nothing is lost with the program, or was asked to be kept
     BlockKey key;
     std::vector<std::unique_ptr<Node>> children;

@@ -50,6 +50,9 @@ struct EngineOptions {
     /// Folder of the prefix cache on disk, kept across runs; empty: none. It is made if missing.
     std::filesystem::path diskCache;
     size_t diskCacheBytes = size_t{4} << 30;  ///< bound of the files there
+    /// How long the engine may take at its end to write what is not there yet. Most is: an idle engine
+    /// writes.
+    std::chrono::milliseconds saveAtEnd{4000};
 
     /// How requests speculate that do not say. No reply depends on it.
     SpeculationMode speculate = SpeculationMode::Auto;
@@ -193,7 +196,9 @@ class Engine {
     /// gives one.
     static Result<std::unique_ptr<Engine>> load(const EngineOptions& options,
                                                 const LoadProgress& progress = {}, Clock clock = {});
-    virtual ~Engine() = default;  ///< stops the thread, drops what runs, saves the prefix cache to disk
+    /// Stops the thread, drops what runs, saves the prefix cache to disk as far as EngineOptions::saveAtEnd
+    /// goes.
+    virtual ~Engine() = default;
 
     // --- any thread ---
     virtual RequestId submit(GenerateRequest request) = 0;

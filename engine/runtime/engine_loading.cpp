@@ -6,6 +6,7 @@
 #include "engine/runtime/local_engine.h"
 #include "engine/runtime/memory_plan.h"
 #include "engine/runtime/model_fingerprint.h"
+#include "engine/runtime/transfer_costs.h"
 
 /// LocalEngine: from a file to something that can step.
 namespace engine {
@@ -120,13 +121,18 @@ uint64_t LocalEngine::namespaceOf(const EngineOptions& options, KvType kvType) c
 
 void LocalEngine::buildCache(const EngineOptions& options, KvType kvType) {
     space_ = namespaceOf(options, kvType);
+    saveAtEnd_ = options.saveAtEnd;
     std::unique_ptr<HostTier> host;
     std::unique_ptr<DiskTier> disk;
     if (options.hostCacheBytes > 0) host = std::make_unique<HostTier>(options.hostCacheBytes);
     if (!options.diskCache.empty())
         disk = std::make_unique<DiskTier>(options.diskCache, space_, options.diskCacheBytes);
-    if (host != nullptr || disk != nullptr)
-        tiers_ = std::make_unique<TierStack>(std::move(host), std::move(disk));
+    if (host != nullptr || disk != nullptr) {
+        // Only a card has a detour to spare.
+        auto arena = ops_->runsAhead() ? std::make_unique<HostArena>(*ops_) : nullptr;
+        tiers_ = std::make_unique<TierStack>(std::move(host), std::move(disk), std::move(arena));
+        tiers_->setCosts(measureTransfers(*ops_, pools_, *tiers_));
+    }
     cache_ = std::make_unique<RadixCache>(*ops_, std::span(pools_), tiers_.get());
 }
 

@@ -35,7 +35,7 @@ bool LocalEngine::step() {
     worked = worked || !plan.empty();
     if (!plan.parts.empty()) runPlan(plan);
     if (scheduler_->chunk() != nullptr) advanceChunk(plan.chunkLayers);
-    if (!worked && cache_ != nullptr && scheduler_->waiting() == 0) worked = cache_->saveSome(4);
+    if (!worked && scheduler_->waiting() == 0) worked = saveSome(4);
     publishStats();
     return worked;
 }

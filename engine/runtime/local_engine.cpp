@@ -12,8 +12,13 @@ LocalEngine::~LocalEngine() {
     while (!toForget_.empty()) forgetNext();
     scheduler_.reset();
     // What was said stays warm across a restart.
-    if (cache_ != nullptr)
-        while (cache_->saveSome(64)) continue;
+    const auto end = std::chrono::steady_clock::now() + saveAtEnd_;
+    while (std::chrono::steady_clock::now() < end && saveSome(8)) continue;
+}
+
+/// The most recent first: what the device holds, then what it evicted.
+bool LocalEngine::saveSome(int blocks) {
+    return (cache_ != nullptr && cache_->saveSome(blocks)) || (tiers_ != nullptr && tiers_->saveSome(blocks));
 }
 
 RequestId LocalEngine::push(Verb verb, RequestId id, GenerateRequest request) {

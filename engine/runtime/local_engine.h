@@ -64,6 +64,7 @@ class LocalEngine final : public Engine {
     RequestId push(Verb verb, RequestId id, GenerateRequest request);
     bool takeCommands();
     void forgetNext();
+    bool saveSome(int blocks);
     void admit(Command& command);
     Result<std::vector<TokenId>> fittingPrompt(RequestId id, GenerateRequest& request, int& rewritten);
     void begin(const Sequence& sequence);
@@ -101,6 +102,7 @@ class LocalEngine final : public Engine {
     std::string deviceName_;
     uint64_t space_ = 0;  ///< this model's namespace in the prefix cache
     bool promptsDependOnDate_ = false;
+    std::chrono::milliseconds saveAtEnd_{};
 
     // The engine thread's (the caller's where none was started). Order matters: blocks go before pools.
     std::unique_ptr<Transformer> transformer_;

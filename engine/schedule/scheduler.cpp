@@ -41,6 +41,12 @@ double Scheduler::tokenMicros() const {
     return limits_.layers * costs_.layer().micros(shape) / limits_.maxRows;
 }
 
+/// A token's share of a large chunk.
+RecomputeCost Scheduler::recomputeCost() const {
+    const LayerCosts& layer = costs_.layer();
+    return {tokenMicros(), limits_.layers * (layer.rowToken + layer.token / limits_.maxRows)};
+}
+
 /// Blocks a sequence of `tokens` holds at once: a window group holds its window and the chunk being computed.
 int Scheduler::blocksFor(const KvBlockPool& pool, int tokens) const {
     const KvGroupLayout& layout = pool.layout();
@@ -97,11 +103,27 @@ void Scheduler::start(Sequence& sequence) {
         return;
     }
     const Stopwatch watch(cacheTime_);
-    RadixCache::Match match = cache_->match(sequence.space, sequence.tokens, tokenMicros());
+    RadixCache::Match match = cache_->match(sequence.space, sequence.tokens, recomputeCost());
     sequence.tables = std::move(match.tables);
     sequence.lock = std::move(match.lock);
+    sequence.uploads = match.uploads;
     sequence.computed = match.tokens;
     if (!sequence.isStarted) sequence.cachedTokens = std::min(match.tokens, sequence.promptTokens);
+}
+
+/// A sequence whose rows are still being copied to the device lets the others go on; when there are no
+/// others, it is waited for.
+void Scheduler::awaitArrivals() {
+    if (cache_ == nullptr || running_.empty()) return;
+    const Stopwatch watch(cacheTime_);
+    bool isAnyHere = false;
+    for (const auto& sequence : running_) {
+        if (cache_->isThere(sequence->uploads)) sequence->uploads = 0;
+        isAnyHere = isAnyHere || sequence->uploads == 0;
+    }
+    if (isAnyHere) return;
+    cache_->awaitUploads();
+    for (const auto& sequence : running_) sequence->uploads = 0;
 }
 
 bool Scheduler::reserve(Sequence& sequence, int tokens) {
@@ -131,9 +153,11 @@ void Scheduler::keepBlocks(Sequence& sequence, bool withTail) {
 void Scheduler::preempt(Sequences::iterator victim) {
     Sequence& sequence = **victim;
     leaveChunk(sequence);
+    if (cache_ != nullptr) cache_->letGo(sequence.uploads);
     keepBlocks(sequence, true);
     sequence.tables.clear();
     sequence.lock = {};
+    sequence.uploads = 0;
     sequence.computed = 0;
     sequence.draft.clear();
     sequence.draftOnDevice = nullptr;
@@ -178,7 +202,7 @@ bool Scheduler::isRunning(const Sequence* sequence) const {
 void Scheduler::addDecodes(Plan& plan, int& budget) {
     std::vector<Sequence*> order;
     for (const auto& sequence : running_)
-        if (sequence->isDecoding()) order.push_back(sequence.get());
+        if (sequence->isDecoding() && sequence->uploads == 0) order.push_back(sequence.get());
     std::ranges::stable_sort(order,
                              [](const Sequence* a, const Sequence* b) { return a->priority > b->priority; });
     for (Sequence* sequence : order) {
@@ -194,7 +218,8 @@ void Scheduler::addDecodes(Plan& plan, int& budget) {
 std::vector<Sequence*> Scheduler::decoding() const {
     std::vector<Sequence*> found;
     for (const auto& sequence : running_)
-        if (sequence->isDecoding() && sequence->remaining() == 1) found.push_back(sequence.get());
+        if (sequence->isDecoding() && sequence->remaining() == 1 && sequence->uploads == 0)
+            found.push_back(sequence.get());
     return found;
 }
 
@@ -221,6 +246,7 @@ void Scheduler::addDrafts(Plan& plan, int& budget) {
 Scheduler::Plan Scheduler::schedule(std::chrono::nanoseconds now) {
     Plan plan;
     admit(now, plan);
+    awaitArrivals();
     int budget = limits_.maxRows;
     addDecodes(plan, budget);
     addDrafts(plan, budget);
@@ -294,6 +320,7 @@ std::unique_ptr<Sequence> Scheduler::remove(uint64_t id, bool keep) {
         const auto it = std::ranges::find_if(*list, [&](const auto& s) { return s->id == id; });
         if (it == list->end()) continue;
         leaveChunk(**it);
+        if (cache_ != nullptr) cache_->letGo((*it)->uploads);
         std::unique_ptr<Sequence> sequence = std::move(*it);
         list->erase(it);
         if (keep) keepBlocks(*sequence, true);

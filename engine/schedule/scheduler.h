@@ -101,6 +101,7 @@ class Scheduler {
     bool canEverFit(const Sequence& sequence) const;
     int blocksFor(const KvBlockPool& pool, int tokens) const;
     void admit(std::chrono::nanoseconds now, Plan& plan);
+    void awaitArrivals();
     void start(Sequence& sequence);
     bool reserve(Sequence& sequence, int tokens);
     bool reserveByPreempting(Sequence& sequence, int tokens, Plan& plan);
@@ -120,6 +121,7 @@ class Scheduler {
     Batch batchOf(std::span<const Part> parts) const;
     bool isRunning(const Sequence* sequence) const;
     double tokenMicros() const;
+    RecomputeCost recomputeCost() const;
 
     std::span<KvBlockPool> pools_;
     RadixCache* cache_;

@@ -39,7 +39,7 @@ int Scheduler::chunkRows(double budget, int decodeRows, const Sequence& sequence
 void Scheduler::beginChunk(int decodeRows, std::chrono::nanoseconds now, Plan& plan) {
     std::vector<Sequence*> order;
     for (const auto& sequence : running_)
-        if (!sequence->isDecoding()) order.push_back(sequence.get());
+        if (!sequence->isDecoding() && sequence->uploads == 0) order.push_back(sequence.get());
     if (order.empty()) return;
     std::ranges::sort(order, [&](const Sequence* a, const Sequence* b) {
         return policy_->before(*a, *b, now, tokenMicros());

@@ -30,6 +30,7 @@ struct Sequence {
     int computed = 0;
     std::vector<BlockTable> tables;  ///< one for each KV group; empty while waiting
     PrefixLock lock;                 ///< on what the prefix cache has of it
+    uint64_t uploads = 0;            ///< that bring what the prefix cache found; 0: it is there
     int cachedTokens = 0;            ///< of the prompt, found when it was first admitted
     int prefilledTokens = 0;         ///< rows computed before the first new token
     int mostBlocks = 0;              ///< held at once, all groups together

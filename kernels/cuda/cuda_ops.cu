@@ -9,6 +9,7 @@
 #include "kernels/cuda/activations.cuh"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/cuda_common.cuh"
+#include "kernels/cuda/host_copies.h"
 #include "kernels/cuda/matmul_decode.h"
 #include "kernels/cuda/matmul_prefill.h"
 #include "kernels/cuda/packed_weight.h"
@@ -109,10 +110,12 @@ class CudaOps final : public Ops {
     CudaOps() {
         checkCuda(cudaGetDeviceProperties(&properties_, 0), "reading the device's properties");
         checkCuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+        copies_ = std::make_unique<detail::HostCopies>(stream_);
     }
     ~CudaOps() override {
         cudaStreamSynchronize(stream_);
         forgetGraphs();
+        copies_.reset();
         cudaFreeHost(uploads_);
         cudaStreamDestroy(stream_);
     }
@@ -152,6 +155,13 @@ class CudaOps final : public Ops {
     void copy(void* to, const void* from, size_t bytes) override {
         checkCuda(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_), "copy");
     }
+    HostBuffer allocateHost(size_t bytes) override {
+        return {this, detail::HostCopies::allocate(bytes), bytes};
+    }
+    void downloadAll(std::span<const HostCopy> copies) override { copies_->downloadAll(copies); }
+    uint64_t uploadAside(std::span<const HostCopy> copies) override { return copies_->uploadAside(copies); }
+    bool isThere(uint64_t uploads) override { return copies_->isThere(uploads); }
+    void awaitUploads() override { copies_->awaitUploads(); }
     bool runsAhead() const override { return true; }
     void synchronize() override { checkCuda(cudaStreamSynchronize(stream_), "waiting for the device"); }
 
@@ -263,6 +273,7 @@ class CudaOps final : public Ops {
         cudaStreamSynchronize(stream_);  // what is enqueued may still read it
         cudaFree(data);
     }
+    void releaseHost(std::byte* data, size_t) noexcept override { detail::HostCopies::release(data); }
 
   private:
     static constexpr size_t kStagingBytes = 64U << 20;
@@ -294,6 +305,7 @@ class CudaOps final : public Ops {
 
     cudaDeviceProp properties_{};
     cudaStream_t stream_ = nullptr;
+    std::unique_ptr<detail::HostCopies> copies_;
     std::byte* uploads_ =
         nullptr;  ///< pinned ring; everything before uploadAt_ may still be read by the device
     size_t uploadAt_ = 0;

@@ -27,7 +27,8 @@ class Tiers : public ::testing::Test {
 
     static BlockContent content(int number, size_t bytes = 64) {
         BlockContent content{BlockKey::ofNamespace(7), count(number * 100, 16), 1, {}};
-        content.bytes.assign(bytes, static_cast<std::byte>(number));
+        content.bytes = HostBytes(bytes);
+        std::fill_n(content.bytes.data(), bytes, static_cast<std::byte>(number));
         return content;
     }
     std::vector<fs::path> files() const {
@@ -153,10 +154,10 @@ TEST_F(Tiers, NothingIsBroughtBackThatIsFasterToCompute) {
     driver.end(std::move(first));
     ASSERT_TRUE(driver.cache.makeRoom(0, 8));
     const auto tokens = count(0, 65);
-    (void)driver.cache.match(1, tokens, 1e6);  // measures
+    (void)driver.cache.match(1, tokens, {1e6});  // measures
     ASSERT_TRUE(driver.cache.makeRoom(0, 8));
-    EXPECT_EQ(driver.cache.match(1, tokens, 1e-9).tokens, 0);
-    EXPECT_EQ(driver.cache.match(1, tokens, 1e6).tokens, 64);
+    EXPECT_EQ(driver.cache.match(1, tokens, {1e-9}).tokens, 0);
+    EXPECT_EQ(driver.cache.match(1, tokens, {1e6}).tokens, 64);
 }
 
 TEST_F(Tiers, ForgettingErasesAConversationsBlocksFromEveryTier) {

@@ -16,7 +16,7 @@ struct Fault {
 };
 
 /// A device that does what another does, and fails when told to.
-class FailingOps final : public kernels::Ops {
+class FailingOps : public kernels::Ops {
   public:
     FailingOps(std::unique_ptr<kernels::Ops> real, Fault& fault) : real_(std::move(real)), fault_(fault) {}
 
@@ -28,6 +28,13 @@ class FailingOps final : public kernels::Ops {
     }
     void copy(void* to, const void* from, size_t bytes) override { real_->copy(to, from, bytes); }
     void synchronize() override { real_->synchronize(); }
+    kernels::HostBuffer allocateHost(size_t bytes) override { return real_->allocateHost(bytes); }
+    void downloadAll(std::span<const kernels::HostCopy> copies) override { real_->downloadAll(copies); }
+    uint64_t uploadAside(std::span<const kernels::HostCopy> copies) override {
+        return real_->uploadAside(copies);
+    }
+    bool isThere(uint64_t uploads) override { return real_->isThere(uploads); }
+    void awaitUploads() override { real_->awaitUploads(); }
     std::unique_ptr<kernels::Weight> loadWeight(const kernels::HostMatrix& source) override {
         return real_->loadWeight(source);
     }
