@@ -3,6 +3,7 @@
 #include <QDir>
 #include <QFileInfo>
 #include <QStandardPaths>
+#include <utility>
 
 #include "app/chat/engine_host.h"
 
@@ -125,6 +126,29 @@ void Application::removeConversation(ConversationId conversation) {
     else
         forgetConversation(*engine_, removed, tree);
     store_->remove(conversation);
+}
+
+void Application::removeAllConversations() {
+    QList<ConversationId> ids;
+    const QList<Conversation> stored = store_->conversations();
+    for (const Conversation& conversation : stored) ids.append(conversation.id);
+    for (auto session = sessions_.cbegin(); session != sessions_.cend(); ++session)
+        if (!session.value()->isNew() && !ids.contains(session.key())) ids.append(session.key());
+    // Views turn to new conversations, which stay.
+    for (const ConversationId id : std::as_const(ids)) Q_EMIT conversationRemoved(id);
+    for (const ConversationId id : std::as_const(ids)) {
+        delete sessions_.take(id);  // cancels its reply
+        views_.remove(id);
+    }
+    engine_->forgetEverything();
+    store_->removeAll();
+}
+
+void Application::close() {
+    if (std::exchange(isClosing_, true)) return;
+    connect(engine_.get(), &ChatEngine::shutDownFinished, this, &Application::closed);
+    Q_EMIT closing();
+    engine_->shutDown();
 }
 
 }  // namespace app

@@ -48,6 +48,12 @@ class Application : public QObject {
     /// Says conversationRemoved, so that views let go of its session, then deletes both for good, and what
     /// the engine keeps of it.
     void removeConversation(ConversationId conversation);
+    /// Likewise every conversation, and all that the engine keeps.
+    void removeAllConversations();
+
+    /// The program is about to end: says closing, and closed once everything is saved. The event loop has to
+    /// go on meanwhile. Once; later calls do nothing.
+    void close();
 
     /// Loads a model with the settings' options and remembers it.
     void useModel(const QString& path);
@@ -61,6 +67,8 @@ class Application : public QObject {
 
   Q_SIGNALS:
     void conversationRemoved(qint64 conversation);
+    void closing();
+    void closed();
     /// Some view asked for another window.
     void windowRequested();
 
@@ -79,6 +87,7 @@ class Application : public QObject {
     std::unique_ptr<ModelLibrary> models_;
     QHash<ConversationId, ChatSession*> sessions_;
     QHash<ConversationId, int> views_;  ///< how many views hold a session
+    bool isClosing_ = false;
 };
 
 }  // namespace app

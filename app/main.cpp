@@ -12,6 +12,7 @@
 #include "app/instance/single_instance.h"
 #include "app/verbs/verbs.h"
 #include "ui/main_window.h"
+#include "ui/saving_notice.h"
 
 namespace {
 
@@ -103,9 +104,9 @@ int main(int argc, char** argv) {
     const QString folder = options.dataFolder.isEmpty()
                                ? QStandardPaths::writableLocation(QStandardPaths::GenericDataLocation)
                                : options.dataFolder;
-    app::SingleInstance instance(folder);
-    if (instance.handOver(options.newWindow ? app::SingleInstance::Wish::NewWindow
-                                            : app::SingleInstance::Wish::Raise))
+    std::optional<app::SingleInstance> instance(std::in_place, folder);
+    if (instance->handOver(options.newWindow ? app::SingleInstance::Wish::NewWindow
+                                             : app::SingleInstance::Wish::Raise))
         return 0;
 
     app::Application::Options choices;
@@ -126,9 +127,19 @@ int main(int argc, char** argv) {
         window.raise();
         window.activateWindow();
     };
-    QObject::connect(&instance, &app::SingleInstance::newWindowRequested, &application, open);
-    QObject::connect(&instance, &app::SingleInstance::raiseRequested, &application, raise);
+    QObject::connect(&*instance, &app::SingleInstance::newWindowRequested, &application, open);
+    QObject::connect(&*instance, &app::SingleInstance::raiseRequested, &application, raise);
     QObject::connect(&application, &app::Application::windowRequested, &application, open);
+    // Closing the last window ends the program once the engine has saved what it keeps; a start meanwhile is
+    // a new program.
+    QGuiApplication::setQuitOnLastWindowClosed(false);
+    ui::SavingNotice notice(application);
+    QObject::connect(&program, &QGuiApplication::lastWindowClosed, &application, [&] {
+        instance.reset();
+        application.close();
+    });
+    QObject::connect(&application, &app::Application::closed, &program, &QCoreApplication::quit,
+                     Qt::QueuedConnection);
     // The window stands before anything slow begins.
     open();
     application.start();

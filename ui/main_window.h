@@ -38,6 +38,8 @@ class MainWindow : public QMainWindow {
     void openConversation(app::ConversationId id, app::MessageId message = 0);
     /// Asks before nothing: it is hidden at once, and gone for good when the offer to undo has lapsed.
     void deleteConversation(app::ConversationId id);
+    /// Asks first; then all conversations, and what the engine keeps of them, are gone for good.
+    void deleteAllConversations();
     void setSidebarVisible(bool visible);
 
     MessageView* messageView() const { return view_; }

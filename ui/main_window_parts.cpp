@@ -162,6 +162,10 @@ void MainWindow::connectParts() {
     connect(&theme_, &Theme::changed, this, &MainWindow::restyle);
     connect(&app_.settings(), &app::Settings::changed, this, &MainWindow::applySettings);
     connect(&app_.engine(), &app::ChatEngine::modelChanged, this, &MainWindow::refreshWaiting);
+    connect(&app_, &app::Application::conversationRemoved, this, [this](qint64 id) {
+        if (session_ != nullptr && session_->conversation().id == id) showSession(app_.newSession());
+        drafts_.remove(id);
+    });
 
     connect(list_, &ConversationList::newChatRequested, this, &MainWindow::newChat);
     connect(list_, &ConversationList::collapseRequested, this, [this] { setSidebarVisible(false); });

@@ -2,6 +2,8 @@
 #include <QDesktopServices>
 #include <QFileDialog>
 #include <QMenu>
+#include <QMessageBox>
+#include <QPushButton>
 #include <QSaveFile>
 #include <QToolButton>
 #include <QUrl>
@@ -31,7 +33,25 @@ void MainWindow::openSettings() {
         const QString path = app_.settings().modelOptions().path;
         if (!path.isEmpty()) app_.useModel(path);
     });
+    connect(dialog, &SettingsDialog::deleteAllRequested, this, &MainWindow::deleteAllConversations);
     dialog->open();
+}
+
+void MainWindow::deleteAllConversations() {
+    auto* question = new QMessageBox(QMessageBox::Warning, tr("Delete all conversations"),
+                                     tr("Delete all conversations?"), QMessageBox::Cancel, this);
+    question->setObjectName(QStringLiteral("deleteAllQuestion"));
+    question->setAttribute(Qt::WA_DeleteOnClose);
+    question->setInformativeText(
+        tr("They are erased for good, with everything that is kept of them in memory and on disk."));
+    const QPushButton* all = question->addButton(tr("Delete all"), QMessageBox::DestructiveRole);
+    question->setDefaultButton(QMessageBox::Cancel);
+    connect(all, &QPushButton::clicked, this, [this] {
+        toast_->lapseNow();
+        app_.removeAllConversations();
+        toast_->say(tr("All conversations were deleted."));
+    });
+    question->open();
 }
 
 void MainWindow::openShortcuts() {

@@ -10,6 +10,7 @@
 #include <QLabel>
 #include <QListWidget>
 #include <QPlainTextEdit>
+#include <QPushButton>
 #include <QStackedWidget>
 #include <QThread>
 #include <QVBoxLayout>
@@ -122,6 +123,16 @@ QWidget* SettingsDialog::generalPage() {
     sendOnEnter_->setToolTip(tr("Otherwise Enter begins a new line and Ctrl+Enter sends"));
     form->addRow(tr("Writing"), sendOnEnter_);
     sendOnEnter_->setAccessibleName(sendOnEnter_->text());
+    auto* deleteAll = new QPushButton(tr("Delete all…"));
+    deleteAll->setObjectName(QStringLiteral("deleteAll"));
+    deleteAll->setAutoDefault(false);
+    deleteAll->setSizePolicy(QSizePolicy::Maximum, QSizePolicy::Fixed);
+    connect(deleteAll, &QPushButton::clicked, this, [this] {
+        accept();
+        Q_EMIT deleteAllRequested();
+    });
+    form->addRow(tr("Conversations"), deleteAll);
+    deleteAll->setAccessibleName(tr("Delete all conversations"));
     return page;
 }
 

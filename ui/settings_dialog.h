@@ -21,6 +21,7 @@ class SettingsDialog : public QDialog {
 
   Q_SIGNALS:
     void reloadRequested();
+    void deleteAllRequested();  ///< all conversations; nobody was asked yet
 
   protected:
     void done(int result) override;

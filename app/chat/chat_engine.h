@@ -128,6 +128,10 @@ class ChatEngine : public QObject {
     /// Erases what is kept of every conversation, also by models that are not loaded.
     virtual void forgetEverything() = 0;
 
+    /// The program is about to end: replies finish with Cancelled, what is kept is saved, and
+    /// shutDownFinished comes. Nothing may be asked of the engine afterwards.
+    virtual void shutDown() = 0;
+
     /// Asks how many tokens these messages are; promptCounted brings the answer, later. Returns the ticket.
     virtual quint64 countTokens(const ReplyRequest& request) = 0;
 
@@ -143,6 +147,7 @@ class ChatEngine : public QObject {
     void replyFinished(quint64 reply, const app::ReplyStats& stats);
     void replyFailed(quint64 reply, const QString& message);
     void promptCounted(quint64 ticket, int tokens);
+    void shutDownFinished();
 };
 
 }  // namespace app

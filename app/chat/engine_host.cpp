@@ -239,6 +239,15 @@ void EngineHost::forgetEverything() {
         eraseFiles();
 }
 
+void EngineHost::shutDown() {
+    retire();
+    ++currentLoad_;
+    status_ = {};
+    failWaiting(tr("The program was closed before the model could answer."));
+    // Behind the engine's end, which takes as long as saving does.
+    worker_.start([this] { QMetaObject::invokeMethod(this, [this] { Q_EMIT shutDownFinished(); }); });
+}
+
 /// What was to be forgotten while a model was loading.
 void EngineHost::forgetPending() {
     if (std::exchange(forgetAll_, false)) forgetEverything();

@@ -30,6 +30,7 @@ class EngineHost final : public ChatEngine {
     EngineSnapshot snapshot() const override;
     void forget(const QList<ReplyRequest>& paths) override;
     void forgetEverything() override;
+    void shutDown() override;
     quint64 countTokens(const ReplyRequest& request) override;
 
     /// Where models that are loaded from now on keep their prefix cache; empty (the default): nowhere.

@@ -82,6 +82,11 @@ void ScriptedEngine::unloadModel() {
     Q_EMIT modelChanged();
 }
 
+void ScriptedEngine::shutDown() {
+    for (Reply& reply : replies_) reply.cancelled = true;
+    QTimer::singleShot(savingMillis_, this, &ChatEngine::shutDownFinished);
+}
+
 void ScriptedEngine::setSnapshot(const EngineSnapshot& snapshot) {
     snapshot_ = snapshot;
     Q_EMIT snapshotChanged();

@@ -49,6 +49,8 @@ class ScriptedEngine final : public ChatEngine {
         forgottenPaths_ += static_cast<int>(paths.size());
     }
     void forgetEverything() override { forgotEverything_ = true; }
+    void shutDown() override;
+    void setSavingMillis(int millis) { savingMillis_ = millis; }  ///< that shutDown takes
     quint64 countTokens(const ReplyRequest& request) override;
 
   private:
@@ -75,6 +77,7 @@ class ScriptedEngine final : public ChatEngine {
     bool paused_ = false;
     int forgottenPaths_ = 0;
     bool forgotEverything_ = false;
+    int savingMillis_ = 0;
     EngineSnapshot snapshot_;
     ModelStatus status_;
     QList<ReplyRequest> requests_;

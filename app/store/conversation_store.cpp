@@ -168,6 +168,10 @@ void ConversationStore::remove(ConversationId conversation) {
     d_->post([conversation](StoreWriter& writer) { writer.remove(conversation); });
 }
 
+void ConversationStore::removeAll() {
+    d_->post([](StoreWriter& writer) { writer.removeAll(); });
+}
+
 void ConversationStore::addMessage(const Message& message) {
     d_->post([message](StoreWriter& writer) { writer.addMessage(message); });
 }

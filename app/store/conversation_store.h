@@ -70,6 +70,8 @@ class ConversationStore : public QObject {
     void setActiveLeaf(ConversationId conversation, MessageId leaf);
     /// The conversation and all its messages are overwritten on disk, and leave the index too.
     void remove(ConversationId conversation);
+    /// Every conversation likewise.
+    void removeAll();
     /// Adds a message below its parent, makes it the active leaf and touches the conversation's `updated`.
     void addMessage(const Message& message);
     /// More of a Streaming reply; on disk within kFlushMillis.

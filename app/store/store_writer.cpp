@@ -188,6 +188,21 @@ void StoreWriter::remove(ConversationId conversation) {
     tidyTimer_.start(kTidyMillis);
 }
 
+void StoreWriter::removeAll() {
+    QList<ConversationId> removed;
+    const bool done = write(0, [&] {
+        QSqlQuery rows = database_.query(QStringLiteral("SELECT id FROM conversations"));
+        if (!rows.isActive()) return false;
+        while (rows.next()) removed.append(rows.value(0).toLongLong());
+        return database_.run(QStringLiteral("DELETE FROM messages")) &&
+               database_.run(QStringLiteral("DELETE FROM conversations"));
+    });
+    if (!done) return;
+    for (const ConversationId conversation : std::as_const(removed)) Q_EMIT conversationRemoved(conversation);
+    firstMerge_ = true;
+    tidyTimer_.start(kTidyMillis);
+}
+
 /// Deleted words live on in the index until its parts are merged, and in the log until it is emptied. A
 /// piece at a time, so that replies are flushed in between.
 void StoreWriter::tidyAfterRemoval() {

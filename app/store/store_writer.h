@@ -32,6 +32,7 @@ class StoreWriter : public QObject {
     void updateConversation(const Conversation& conversation);
     void setActiveLeaf(ConversationId conversation, MessageId leaf);
     void remove(ConversationId conversation);
+    void removeAll();
     void addMessage(const Message& message);
     void appendToReply(MessageId reply, const QString& text, const GeneratedIds& ids);
     void finishReply(const Message& reply);

@@ -348,6 +348,26 @@
 <context>
     <name>ui::MainWindow</name>
     <message>
+        <source>Delete all conversations</source>
+        <translation>Alle Unterhaltungen löschen</translation>
+    </message>
+    <message>
+        <source>Delete all conversations?</source>
+        <translation>Alle Unterhaltungen löschen?</translation>
+    </message>
+    <message>
+        <source>They are erased for good, with everything that is kept of them in memory and on disk.</source>
+        <translation>Sie werden endgültig gelöscht, mit allem, was von ihnen im Speicher und auf der Platte liegt.</translation>
+    </message>
+    <message>
+        <source>Delete all</source>
+        <translation>Alle löschen</translation>
+    </message>
+    <message>
+        <source>All conversations were deleted.</source>
+        <translation>Alle Unterhaltungen wurden gelöscht.</translation>
+    </message>
+    <message>
         <source>When the context is full</source>
         <translation>Wenn der Kontext voll ist</translation>
     </message>
@@ -632,7 +652,26 @@
     </message>
 </context>
 <context>
+    <name>ui::SavingNotice</name>
+    <message>
+        <source>Saving…</source>
+        <translation>Wird gesichert …</translation>
+    </message>
+</context>
+<context>
     <name>ui::SettingsDialog</name>
+    <message>
+        <source>Delete all…</source>
+        <translation>Alle löschen …</translation>
+    </message>
+    <message>
+        <source>Conversations</source>
+        <translation>Unterhaltungen</translation>
+    </message>
+    <message>
+        <source>Delete all conversations</source>
+        <translation>Alle Unterhaltungen löschen</translation>
+    </message>
     <message>
         <source>None</source>
         <translation>Keiner</translation>

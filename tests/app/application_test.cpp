@@ -118,6 +118,60 @@ class ApplicationTest : public QObject {
         QVERIFY(!engine.forgotEverything());
     }
 
+    void removingEverythingStopsRepliesAndLeavesNothing() {
+        auto scripted = std::make_unique<ScriptedEngine>();
+        ScriptedEngine& engine = *scripted;
+        auto program = start(std::move(scripted));
+        ChatSession& kept = program->newSession();
+        ChatSession& done = program->newSession();
+        QVERIFY(done.send("one"));
+        QTRY_VERIFY(!done.isBusy());
+        engine.setText(QString("word ").repeated(5000));
+        engine.setTokensPerSecond(300);
+        ChatSession& busy = program->newSession();
+        QVERIFY(busy.send("two"));
+        QTRY_VERIFY(busy.isWriting());
+        QPointer<ChatSession> watched(&busy), untouched(&kept);
+        QSet<qint64> told;
+        connect(program.get(), &Application::conversationRemoved, this, [&](qint64 id) { told.insert(id); });
+        const QSet<qint64> expected = {done.conversation().id, busy.conversation().id};
+        program->removeAllConversations();
+        QCOMPARE(told, expected);
+        QVERIFY(!watched);
+        QVERIFY2(untouched, "a conversation without a message stays where it is shown");
+        QVERIFY(engine.forgotEverything());
+        program->store().flush();
+        QVERIFY(program->store().conversations().isEmpty());
+        QTRY_COMPARE(engine.running(), 0);
+        // And it goes on.
+        engine.setText("Hello.");
+        QVERIFY(kept.send("three"));
+        QTRY_VERIFY(!kept.isBusy());
+        program->store().flush();
+        QCOMPARE(program->store().conversations().size(), 1);
+    }
+
+    void closingSavesInTheBackgroundAndSaysWhenItIsDone() {
+        auto scripted = std::make_unique<ScriptedEngine>();
+        ScriptedEngine& engine = *scripted;
+        engine.setText(QString("word ").repeated(5000));
+        engine.setTokensPerSecond(300);
+        engine.setSavingMillis(300);
+        auto program = start(std::move(scripted));
+        ChatSession& session = program->newSession();
+        QVERIFY(session.send("go"));
+        QTRY_VERIFY(session.isWriting());
+        QSignalSpy closing(program.get(), &Application::closing), closed(program.get(), &Application::closed);
+        program->close();
+        program->close();
+        QCOMPARE(closing.size(), 1);
+        QCOMPARE(closed.size(), 0);
+        QVERIFY(closed.wait(30000));
+        QCOMPARE(closed.size(), 1);
+        QVERIFY(!session.isBusy());
+        QCOMPARE(session.messageAt(1).state, MessageState::Stopped);
+    }
+
     void whatAnotherModelAnsweredIsForgottenWithEverythingElse() {
         auto scripted = std::make_unique<ScriptedEngine>();
         ScriptedEngine& engine = *scripted;

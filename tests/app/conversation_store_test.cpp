@@ -203,6 +203,28 @@ class ConversationStoreTest : public QObject {
         QVERIFY(onDisk);
     }
 
+    void removingAllLeavesNothing() {
+        QList<qint64> gone;
+        connect(store_.get(), &ConversationStore::conversationRemoved, this, [&](qint64 id) { gone += id; });
+        QList<ConversationId> ids;
+        for (const char* text : {"walrus one", "walrus two"}) {
+            Conversation chat = conversation("chat");
+            store_->addTree(chat, {message(chat.id, 0, Role::User, text)});
+            ids += chat.id;
+        }
+        store_->flush();
+        QCOMPARE(store_->search("walrus").size(), 2);
+        store_->removeAll();
+        store_->flush();
+        QTRY_COMPARE(gone.size(), 2);
+        QCOMPARE(QSet<qint64>(gone.begin(), gone.end()), QSet<qint64>(ids.begin(), ids.end()));
+        QVERIFY(store_->conversations().isEmpty());
+        QVERIFY(store_->search("walrus").isEmpty());
+        reopen();
+        QVERIFY(store_->conversations().isEmpty());
+        QVERIFY(!store_->message(ids.first()));
+    }
+
     void removedConversationsLeaveNoBytesBehind() {
         // Letters that no other part of the file holds, several of them to fill more than one page.
         const QString secret = "Xylotrupesgideon";

@@ -369,6 +369,41 @@ class EngineHostTest : public QObject {
         QCOMPARE(files(), 0);
     }
 
+    void shuttingDownEndsRepliesSavesBesideTheEventLoopAndSaysSo() {
+        QTemporaryDir folder;
+        host_->setCacheFolder(folder.filePath("kv"));
+        load();
+        const ReplyId done = host_->submit(requestFor("a question", 60));
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(done), 30000);
+        const ReplyId writing = host_->submit(requestFor("tell me everything", 400));
+        QSignalSpy finished(host_.get(), &ChatEngine::shutDownFinished);
+        host_->shutDown();
+        QCOMPARE(finished.size(), 0);
+        QCOMPARE(host_->model().state, ModelState::None);
+        QVERIFY(finished.wait(30000));
+        QVERIFY(heard_->ended(writing));
+        QCOMPARE(heard_->stats[writing].reason, EndReason::Cancelled);
+        int files = 0;
+        for (QDirIterator it(folder.path(), QDir::Files, QDirIterator::Subdirectories); it.hasNext();
+             it.next())
+            ++files;
+        QVERIFY(files > 0);
+        host_->shutDown();  // with nothing left to end
+        QVERIFY(finished.wait(30000));
+    }
+
+    void urgencyReachesTheEngineAlsoWhileTheModelLoads() {
+        host_->loadModel(optionsFor(tiny_));
+        const ReplyId early = host_->submit(requestFor("early", 20));
+        host_->setPriority(early, kPriorityInFront);
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(early), 30000);
+        const ReplyId late = host_->submit(requestFor("late", 20));
+        host_->setPriority(late, kPriorityInFront);
+        host_->setPriority(12345, kPriorityInFront);  // unknown: ignored
+        QTRY_VERIFY_WITH_TIMEOUT(heard_->ended(late), 30000);
+        QCOMPARE(heard_->failures.size(), 0);
+    }
+
     void withNoModelDeletingAChatErasesAllFiles() {
         QTemporaryDir folder;
         host_->setCacheFolder(folder.path());

@@ -1,9 +1,11 @@
 #include <QLineEdit>
+#include <QMessageBox>
 #include <QPushButton>
 
 #include "tests/ui/support/program.h"
 #include "ui/conversation_list.h"
 #include "ui/message_view.h"
+#include "ui/settings_dialog.h"
 #include "ui/toast.h"
 
 using app::ScriptedEngine;
@@ -162,6 +164,48 @@ class ConversationsTest : public ui::testing::ProgramTest {
         program_->window->deleteConversation(program_->window->session()->conversation().id);
         restart();
         QVERIFY(program_->application->store().conversations().isEmpty());
+    }
+
+    void allConversationsCanBeDeletedAfterAQuestion() {
+        for (const QString& text : {QStringLiteral("one"), QStringLiteral("two")}) {
+            program_->window->newChat();
+            program_->ask(text);
+            QTRY_VERIFY_WITH_TIMEOUT(program_->idle(), kPatience);
+        }
+        ui::MainWindow second(*program_->application);  // it shows the last one too
+        QCOMPARE(second.session()->messageCount(), 2);
+        const auto ask = [this](const QString& button) {
+            program_->window->activateWindow();
+            QVERIFY(QTest::qWaitForWindowActive(&*program_->window));
+            QTest::keyClick(&*program_->window, Qt::Key_Comma, Qt::ControlModifier);
+            auto* dialog = program_->window->findChild<ui::SettingsDialog*>();
+            QVERIFY(dialog != nullptr);
+            QTest::mouseClick(dialog->findChild<QPushButton*>(QStringLiteral("deleteAll")), Qt::LeftButton);
+            auto* question = program_->window->findChild<QMessageBox*>(QStringLiteral("deleteAllQuestion"));
+            QVERIFY(question != nullptr && question->isVisible());
+            for (QAbstractButton* choice : question->buttons())
+                if (choice->text().remove(QLatin1Char('&')) == button)
+                    return QTest::mouseClick(choice, Qt::LeftButton);
+            QFAIL("no such button");
+        };
+        ask(QStringLiteral("Cancel"));
+        program_->application->store().flush();
+        QCOMPARE(program_->application->store().conversations().size(), 2);
+        QVERIFY(!program_->engine->forgotEverything());
+        QTRY_VERIFY(program_->window->findChild<QMessageBox*>(QStringLiteral("deleteAllQuestion")) ==
+                    nullptr);
+        QTRY_VERIFY(program_->window->findChild<ui::SettingsDialog*>() == nullptr);
+        ask(QStringLiteral("Delete all"));
+        program_->application->store().flush();
+        QVERIFY(program_->application->store().conversations().isEmpty());
+        QVERIFY(program_->engine->forgotEverything());
+        for (ui::MainWindow* window : {&*program_->window, &second}) {
+            QCOMPARE(window->session()->messageCount(), 0);
+            QTRY_COMPARE(window->conversations()->model()->rowCount(), 0);
+        }
+        program_->ask(QStringLiteral("three"));
+        QTRY_VERIFY_WITH_TIMEOUT(program_->idle(), kPatience);
+        QTRY_COMPARE(program_->window->conversations()->model()->rowCount(), 2);
     }
 
     void searchFindsAMessageAndOpensIt() {
