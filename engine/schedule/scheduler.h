@@ -114,6 +114,7 @@ class Scheduler {
     void leaveChunk(const Sequence& sequence);
     bool sharesTime(int decodeRows) const;
     double layerBudget(int decodeRows) const;
+    double leastBudget(const Sequence& sequence) const;
     int chunkRows(double budget, int decodeRows, const Sequence& sequence, int most) const;
     int chunkLayers(int decodeRows) const;
     void noteStarted(std::span<const Part> parts, std::chrono::nanoseconds now, Plan& plan) const;

@@ -34,6 +34,14 @@ int Scheduler::chunkRows(double budget, int decodeRows, const Sequence& sequence
     return costs_.layer().rowsWithin(budget, chunk_->shape, sequence.computed, most);
 }
 
+/// Where even the least rows take longer than a layer may, a few more cost little: most of the time goes into
+/// reading what is there once.
+double Scheduler::leastBudget(const Sequence& sequence) const {
+    ChunkShape least;
+    least.add(sequence.computed, limits_.leastRows);
+    return 1.25 * costs_.layer().micros(least);
+}
+
 /// A chunk is one long prompt's or the rest of several short ones: those are not kept waiting for the rows of
 /// a long one behind them.
 void Scheduler::beginChunk(int decodeRows, std::chrono::nanoseconds now, Plan& plan) {
@@ -45,7 +53,7 @@ void Scheduler::beginChunk(int decodeRows, std::chrono::nanoseconds now, Plan& p
         return policy_->before(*a, *b, now, tokenMicros());
     });
     const double budget = layerBudget(decodeRows);
-    chunk_.emplace();
+    chunk_ = Chunk();
     int rowsLeft = limits_.maxRows;
     for (Sequence* sequence : order) {
         if (!isRunning(sequence)) continue;
@@ -53,8 +61,10 @@ void Scheduler::beginChunk(int decodeRows, std::chrono::nanoseconds now, Plan& p
         const int end =
             hasBorder ? std::min(sequence->promptTokens, sequence->promptBorder) : sequence->promptTokens;
         const int wanted = end - sequence->computed;
-        int count = chunkRows(budget, decodeRows, *sequence, std::min(wanted, rowsLeft));
-        if (chunk_->parts.empty())
+        const bool isFirst = chunk_->parts.empty();
+        const double own = isFirst ? std::max(budget, leastBudget(*sequence)) : budget;
+        int count = chunkRows(own, decodeRows, *sequence, std::min(wanted, rowsLeft));
+        if (isFirst)
             count = std::max(count, std::min({wanted, rowsLeft, limits_.leastRows}));
         else if (count < wanted)
             break;  // nobody overtakes it
