@@ -22,10 +22,14 @@ void attendDecode(const ActivationView& out, const float* query, int queryStride
                   const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
                   float* workspace, cudaStream_t stream);
 
-/// The rows after the decode rows, into floats `out` [rows.rows.total(), numHeads * valueDim].
+/// Floats of workspace that attendPrefill needs; few different numbers.
+size_t prefillPartialFloats(const KvLayer& layer, const StepRows& rows, const AttentionShape& shape);
+
+/// The rows after the decode rows, into floats `out` [rows.rows.total(), numHeads * valueDim]. `partials`
+/// holds prefillPartialFloats.
 void attendPrefill(float* out, const float* query, int queryStride, const KvLayer& layer,
                    const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
-                   cudaStream_t stream);
+                   float* partials, cudaStream_t stream);
 
 /// Quantises float rows [first, first + count) of `in` into the same rows of `out`.
 void quantiseRows(const ActivationView& out, const float* in, int first, int count, cudaStream_t stream);

@@ -252,8 +252,10 @@ class CudaOps final : public Ops {
                                  stream_);
         }
         if (rows.rows.prefill > 0) {
-            float* result = floats(static_cast<size_t>(rows.rows.total()) * static_cast<size_t>(out.width()));
-            detail::attendPrefill(result, query, queryStride, layer, rows, tables, shape, stream_);
+            const size_t own = static_cast<size_t>(rows.rows.total()) * static_cast<size_t>(out.width());
+            float* result = floats(own + detail::prefillPartialFloats(layer, rows, shape));
+            detail::attendPrefill(result, query, queryStride, layer, rows, tables, shape, result + own,
+                                  stream_);
             detail::quantiseRows(viewOf(out), result, rows.rows.decode, rows.rows.prefill, stream_);
         }
     }

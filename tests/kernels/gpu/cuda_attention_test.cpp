@@ -88,6 +88,21 @@ TEST_P(LongAttentionTest, PrefillRowsMatchTheCpu) {
     expectTheCpus({{3000, 130}, {4090, 20}}, {0, 150});
 }
 
+TEST_P(LongAttentionTest, APromptRowIsTheSameBytesForEveryChunkingAcrossTheBordersOfSplits) {
+    for (const auto& [stored, rows] : {std::pair{2000, 120}, std::pair{6130, 70}}) {
+        const AttentionWorld world(GetParam(), {{stored, rows}, {4000, 1}}, {0, rows + 1});
+        const auto tokens = world.makeTokens();
+        const auto whole = world.runChunks(gpu(), tokens, {rows});
+        for (const std::vector<int>& chunks : {std::vector<int>{1, 2, 30, 7}, {48, 64}, {17}})
+            for (const bool besideDecodes : {false, true}) {
+                const auto parts = world.runChunks(gpu(), tokens, chunks, besideDecodes);
+                EXPECT_EQ(0, std::memcmp(whole.data(), parts.data(), whole.size() * sizeof(float)))
+                    << stored << " stored, chunks of " << chunks[0] << ", …: they differ by "
+                    << relativeError(parts, whole);
+            }
+    }
+}
+
 TEST_P(LongAttentionTest, ADecodeRowIsTheSameBytesBesideAShortOne) {
     const AttentionWorld together(GetParam(), {{9, 1}, {5000, 1}, {2100, 2}}, {4, 0});
     const auto tokens = together.makeTokens();
@@ -102,6 +117,15 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(AttentionCase{KvType::F16, 4, 2, 64}, AttentionCase{KvType::F16, 4, 1, 128, 4000},
                       AttentionCase{KvType::F16, 2, 1, 96}, AttentionCase{KvType::Q8_0, 3, 1, 128},
                       AttentionCase{KvType::Q8_0, 2, 1, 64, 1000}, AttentionCase{KvType::Q4_0, 4, 2, 128}));
+
+TEST(PromptRows, AreTheSameBytesWhenAChunkHasMoreThanTheWorkspaceHolds) {
+    const AttentionWorld world({KvType::F16, 32, 8, 128}, {{0, 2700}}, {0, 2700});
+    const auto tokens = world.makeTokens();
+    const auto whole = world.runChunks(gpu(), tokens, {2700}),
+               parts = world.runChunks(gpu(), tokens, {1000, 900});
+    EXPECT_EQ(0, std::memcmp(whole.data(), parts.data(), whole.size() * sizeof(float)))
+        << "they differ by " << relativeError(parts, whole);
+}
 
 /// Differences of one rounding in a float show in one of 65,536 values once those are halves or bytes, so
 /// this looks at millions of values in random chunkings. ALCOVE_TEST_ROUNDS sets how many rounds (8).
