@@ -288,6 +288,7 @@ void runTrace(const TraceOptions& options) {
     engineOptions.prefixCache = !options.noPrefixCache;
     engineOptions.hostCacheBytes = options.hostBytes;
     engineOptions.diskCache = options.cache;
+    engineOptions.saveAtEnd = std::chrono::minutes(10);  // the next run is to find everything
     options.prompt.speculation.applyTo(engineOptions);
     const auto engine = loadEngine(engineOptions);
     Replay(*engine, std::move(conversations), options).run();

@@ -2,6 +2,7 @@
 """Measures what parallel chats feel: run it on a quiet machine. Needs alcove-cli and Python's own library only.
 
     tests/tools/measure_chats.py MODEL --cli build/release/bin/alcove-cli [--device cuda] [--only warm mixed kv waste]
+    tests/tools/measure_chats.py 8b.gguf --device cuda --only mixed --long 100000 --keep FOLDER --seconds 150
 
   warm    time to the first token on a history of --history tokens: cached against --no-prefix-cache (bound: 5 %)
   mixed   three chats write while a prompt of --long tokens is read: p99 between their tokens against the same three
@@ -11,17 +12,22 @@
   waste   share of rows in used blocks that hold no token, and the prefix cache's share of the steps' time, on the
           default trace with conversations of 1,000 tokens and more (bounds: 2 % and 1 %)
 
-Prints a table a part; the exit status says whether every bound held. Prompts are counted in words of English text
-(1.35 tokens each, as --tokens-per-word says), so the tables show the tokens they really had.
+Prints a table a part; the exit status says whether every bound held. Prompts are so many words of English text as
+the model's tokenizer makes the wanted tokens of; the tables show the tokens they really had.
+
+Where a command may only take minutes: with --keep every replay's results stay in FOLDER, and with --seconds it ends
+with status 3 after the first replay that ends so late. The same command goes on from there.
 """
 
 import argparse
+import hashlib
 import json
 import pathlib
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -37,9 +43,12 @@ def arguments():
     parser.add_argument("--reply", type=int, default=0, help="tokens of each running chat; 0: as the device needs")
     parser.add_argument("--questions", type=int, default=20)
     parser.add_argument("--every", type=float, default=0.0, help="ms between questions; 0: as the long prompt needs")
+    parser.add_argument("--chats-at", type=float, default=0.0, help="ms; late, they write beside the prompt's deep end")
     parser.add_argument("--long-at", type=float, default=1500.0, help="ms; when the long prompt comes")
     parser.add_argument("--conversations", type=int, default=16, help="of part waste")
-    parser.add_argument("--tokens-per-word", type=float, default=1.35)
+    parser.add_argument("--tokens-per-word", type=float, default=0.0, help="0: as the model's tokenizer has it")
+    parser.add_argument("--keep", help="folder for the results of each replay, which are not run again")
+    parser.add_argument("--seconds", type=float, default=0.0, help="with --keep: begin no further replay after so long")
     parser.add_argument("--only", nargs="*", default=["warm", "mixed", "kv", "waste"])
     return parser.parse_args()
 
@@ -47,12 +56,20 @@ def arguments():
 class Bench:
     def __init__(self, options, folder):
         self.options, self.folder = options, pathlib.Path(folder)
+        self.start = time.monotonic()
         path = HERE.parent / "data" / "reference" / "english.txt"
         self.words = path.read_text(encoding="utf-8").split()
+        self.tokens_per_word = options.tokens_per_word or self.count(" ".join(self.words)) / len(self.words)
         self.holds = True
 
+    def count(self, text):
+        file = self.folder / "words.txt"
+        file.write_text(text, encoding="utf-8")
+        command = [self.options.cli, "tokenize", self.options.model, "--file", str(file), "--no-bos"]
+        return len(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
+
     def text(self, tokens, start=0):
-        count = max(1, round(tokens / self.options.tokens_per_word))
+        count = max(1, round(tokens / self.tokens_per_word))
         return " ".join(self.words[(start + i) % len(self.words)] for i in range(count))
 
     def serve(self, lines, context, *more):
@@ -61,14 +78,32 @@ class Bench:
         trace.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         command = [self.options.cli, "serve-trace", self.options.model, "--device", self.options.device, "--trace",
                    str(trace), "--speculate", "off", "--context", str(self.options.context or context), *more]
-        output = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
+        output = self.run(command, trace.read_bytes())
         results = [json.loads(line) for line in output.splitlines()]
         return {(r["conversation"], r["turn"]): r for r in results[:-1]}, results[-1]["summary"]
+
+    def run(self, command, given=b""):
+        """The command's output, or what it was when the same one ran before."""
+        words = [word for word in command if not word.endswith("trace.jsonl")][1:]
+        name = hashlib.sha256(json.dumps(words).encode() + given).hexdigest()[:16]
+        kept = pathlib.Path(self.options.keep) / f"{name}.out" if self.options.keep else None
+        if kept and kept.exists():
+            return kept.read_text(encoding="utf-8")
+        if kept and self.options.seconds and time.monotonic() - self.start > self.options.seconds:
+            print("there is more to run: the same command goes on from here", flush=True)
+            sys.exit(3)
+        start = time.monotonic()
+        output = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(output, encoding="utf-8")
+            print(f"  ({command[1]} took {time.monotonic() - start:.0f} s)", flush=True)
+        return output
 
     def bench(self, *more):
         command = [self.options.cli, "bench", self.options.model, "--device", self.options.device, "--speculate",
                    "off", "-o", "jsonl", *more]
-        output = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
+        output = self.run(command)
         return {row["test"]: row for row in map(json.loads, output.splitlines())}
 
     def bound(self, name, value, limit, unit):
@@ -111,12 +146,13 @@ def mixed(bench):
     speed, _ = bench.serve([turn(f"chat-{i}", 0, bench.text(40, 100 * i), 48) for i in range(3)], context)
     step = statistics.mean(r["itl_p50_ms"] for r in speed.values())
     # While three chats write the prompt gets 0.6 of a step's time beside each step: it is read for 1.6 / 0.6 as long.
+    # Chats that outlast it lose nothing; deep in a long prompt steps may take twice their time.
     shared = reading * 1.6 / 0.6
     reply = options.reply or max(64, min(context - 400, round((options.long_at + 1.3 * shared) / (1.6 * step))))
     every = options.every or 0.6 * shared / options.questions
-    chats = [dict(turn(f"chat-{i}", 0, bench.text(40, 100 * i), reply)) for i in range(3)]
+    chats = [turn(f"chat-{i}", 0, bench.text(40, 100 * i), reply, options.chats_at) for i in range(3)]
     document = turn("document", 0, long_text, 8, options.long_at)
-    questions = [turn(f"question-{i}", 0, bench.text(8, 37 * i) + "?", 4, options.long_at + 200 + i * every)
+    questions = [turn(f"question-{i}", 0, bench.text(8, 37 * i) + "?", 4, max(options.long_at, options.chats_at) + 200 + i * every)
                  for i in range(options.questions)]
     alone, _ = bench.serve(chats, context)
     beside, _ = bench.serve(chats + [document], context)
@@ -130,6 +166,9 @@ def mixed(bench):
         a, b, c = alone[name, 0], beside[name, 0], fair[name, 0]
         print(f"  {name:10} {a['itl_p50_ms']:8.1f} ms {a['itl_p99_ms']:8.1f} ms {b['itl_p50_ms']:9.1f} ms "
               f"{b['itl_p99_ms']:9.1f} ms {c['itl_p99_ms']:16.1f} ms")
+    end = options.chats_at + reply * beside[names[0], 0]["itl_p50_ms"]
+    print(f"  the chats wrote from {options.chats_at / 1000:.0f} to {end / 1000:.0f} s, the long prompt was read until "
+          f"{(options.long_at + beside['document', 0]['ttft_ms']) / 1000:.0f} s")
     p99 = [statistics.mean(run[name, 0]["itl_p99_ms"] for name in names) for run in (alone, beside)]
     first = [statistics.mean(run[f"question-{i}", 0]["ttft_ms"] for i in range(options.questions))
              for run in (fair, in_order)]

@@ -12,8 +12,8 @@ A trace of --conversations chats of --turns turns, at --temp, goes through `alco
             tier, then the whole trace in a new process
   off       --no-prefix-cache, the first --off chats    the same text, byte for byte (CPU)
 
-Prints a table and fails when a bound is broken. On a GPU the measured cost decides between disk and computing, so
-`restart` is only shown there.
+Prints a table and fails when a bound is broken. On a GPU the measured cost decides between disk and computing, and what
+is computed again is not bit by bit what a reply's own steps stored: there `restart` and equal texts are only shown.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def report(name, turns, summary, seconds, allowed):
     over = sum(value[0] > allowed for value in values)
     print(f"{name:9} {len(values):5} later turns   at most {worst[0]:+4d} ({worst[1]}, turn {worst[2]})   "
           f"allowed +{allowed}   over {over}   hit rate {summary['hit_rate']:.3f}   "
-          f"peak {summary['peak_blocks']} blocks   waste {100 * summary['waste']:.2f} %   {seconds:.0f} s", flush=True)
+          f"peak {summary['peak_blocks']} blocks   restored {summary['restored_blocks']}   waste {100 * summary['waste']:.2f} %   {seconds:.0f} s", flush=True)
     return over == 0
 
 
@@ -107,9 +107,10 @@ def main():
     holds &= report("room", room, summary, seconds, 2)
     if "tenth" in options.only:
         pool = summary["peak_blocks"] // 10 * 16 * bytes_per_token(options)
-        turns, tenth, seconds = replay.run("tenth", trace, "--kv-bytes", str(pool), "--host-bytes", str(4 << 30))
+        host = max(4 << 30, 2 * summary["peak_blocks"] * 16 * bytes_per_token(options))
+        turns, tenth, seconds = replay.run("tenth", trace, "--kv-bytes", str(pool), "--host-bytes", str(host))
         holds &= report("tenth", turns, tenth, seconds, 16)
-        holds &= same_text("tenth", room, turns)
+        holds &= same_text("tenth", room, turns) or options.device == "cuda"
     if "restart" in options.only:
         half = folder / "half.jsonl"
         half.write_text("".join(json.dumps(line) + "\n" for line in lines if line["turn"] < options.turns // 2),
@@ -123,7 +124,7 @@ def main():
         print(f"          prompts that the first run had: at most {worst} tokens computed of "
               f"{max(turns[key]['prompt_tokens'] for key in first)}; allowed 17")
         holds &= options.device == "cuda" or (good and worst <= 17)
-        holds &= same_text("restart", room, turns)
+        holds &= same_text("restart", room, turns) or options.device == "cuda"
         shutil.rmtree(cache, ignore_errors=True)
     if "off" in options.only:
         few = folder / "few.jsonl"
