@@ -146,9 +146,9 @@ def mixed(bench):
     speed, _ = bench.serve([turn(f"chat-{i}", 0, bench.text(40, 100 * i), 48) for i in range(3)], context)
     step = statistics.mean(r["itl_p50_ms"] for r in speed.values())
     # While three chats write the prompt gets 0.6 of a step's time beside each step: it is read for 1.6 / 0.6 as long.
-    # Chats that outlast it lose nothing; deep in a long prompt steps may take twice their time.
+    # The chats end about when it is read, so that nearly all their tokens are written beside it.
     shared = reading * 1.6 / 0.6
-    reply = options.reply or max(64, min(context - 400, round((options.long_at + 1.3 * shared) / (1.6 * step))))
+    reply = options.reply or max(64, min(context - 400, round((options.long_at + 0.7 * shared) / (1.6 * step))))
     every = options.every or 0.6 * shared / options.questions
     chats = [turn(f"chat-{i}", 0, bench.text(40, 100 * i), reply, options.chats_at) for i in range(3)]
     document = turn("document", 0, long_text, 8, options.long_at)
