@@ -23,16 +23,16 @@ ModelRunner::ModelRunner(const TinyModel& shape, const RunnerOptions& options) {
     file_ = std::make_unique<GgufFile>(orThrow(GgufFile::fromBytes(tinyModelFile(shape), "tiny")));
     config_ = orThrow(ModelConfig::read(*file_));
     TransformerLimits limits;
-    limits.maxRows = 512;
-    limits.maxLogitRows = 512;
-    limits.maxSequences = 8;
+    limits.maxRows = 1024;
+    limits.maxLogitRows = 1024;
+    limits.maxSequences = 32;
     limits.maxContext = 1024;
     transformer_ = orThrow(Transformer::load(*file_, config_, *ops_, limits));
     for (const KvGroupLayout& group : KvLayout::of(config_, options.kvType).groups) {
         KvBlockPool& pool = pools_.emplace_back(*ops_, group, kBlocks);
-        // Rows that nobody writes are the same in every runner.
-        const std::vector<std::byte> zeros(pool.layout().bytesPerBlock() * kBlocks);
-        ops_->upload(pool.layer(0).base, zeros.data(), zeros.size());
+        // Rows that nobody writes are the same in every runner, and no numbers.
+        const std::vector<uint8_t> poison(pool.layout().bytesPerBlock() * kBlocks, uint8_t{0xFF});
+        ops_->upload(pool.layer(0).base, poison.data(), poison.size());
         if (!options.scatterBlocks) continue;
         // Everything is taken and given back by a stride that visits each block once.
         for (int i = 0; i < kBlocks; ++i) pool.allocate();
@@ -118,6 +118,31 @@ std::vector<float> ModelRunner::run(const std::vector<int32_t>& ids, int chunk) 
         const auto last = ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), begin + rows));
         const std::vector<float> part = step({{sequence, {first, last}}});
         all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+}
+
+std::vector<std::byte> ModelRunner::kvOf(int sequence) {
+    std::vector<std::byte> all, block;
+    const SequenceState& state = sequences_[static_cast<size_t>(sequence)];
+    for (size_t g = 0; g < pools_.size(); ++g) {
+        const KvGroupLayout& layout = pools_[g].layout();
+        for (int index = 0; index < static_cast<int>(layout.layers.size()); ++index) {
+            const kernels::KvLayer layer = pools_[g].layer(index);
+            block.resize(layer.blockBytes());
+            for (int first = 0; first < state.length; first += layout.blockTokens) {
+                const int id = state.blocks[g][static_cast<size_t>(first / layout.blockTokens)];
+                ops_->download(block.data(), layer.base + static_cast<size_t>(id) * block.size(),
+                               block.size());
+                const auto stored = static_cast<size_t>(std::min(layout.blockTokens, state.length - first));
+                const std::byte* at = block.data();
+                for (const size_t rowBytes : {layer.keyRowBytes(), layer.valueRowBytes()})
+                    for (int head = 0; head < layer.numKvHeads; ++head) {
+                        all.insert(all.end(), at, at + stored * rowBytes);
+                        at += static_cast<size_t>(layout.blockTokens) * rowBytes;
+                    }
+            }
+        }
     }
     return all;
 }

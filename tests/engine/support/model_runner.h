@@ -48,6 +48,9 @@ class ModelRunner {
     /// A whole text on one new sequence, `chunk` ids a step (0: all at once). Logits [ids, vocabulary].
     std::vector<float> run(const std::vector<int32_t>& ids, int chunk = 0);
 
+    /// The stored K and V of a sequence, token by token in a fixed order, whatever its blocks.
+    std::vector<std::byte> kvOf(int sequence);
+
     int vocabulary() const { return config_.vocabulary; }
     const ModelConfig& config() const { return config_; }
 
@@ -56,7 +59,7 @@ class ModelRunner {
         int length = 0;
         std::vector<std::vector<int32_t>> blocks;  ///< [groups][blocks]
     };
-    static constexpr int kBlocks = 256;
+    static constexpr int kBlocks = 512;
     Batch batchOf(const std::vector<Piece>& pieces);
     std::vector<float> toHost(const float* logits, size_t rows);
     size_t begunRows_ = 0;
