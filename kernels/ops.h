@@ -213,6 +213,14 @@ struct BlockTables {
     const int32_t* slots = nullptr;   ///< [rows] where each row's K and V go: block * blockTokens + offset
 };
 
+/// Bounds of the steps of a model, for what they need besides the caller's buffers.
+struct StepBounds {
+    int rows = 0;           ///< of a step
+    int decodeRows = 0;     ///< of them, decode and verify rows
+    int contextTokens = 0;  ///< of a sequence
+    int numHeads = 0, valueDim = 0;
+};
+
 struct RopeStore {
     float* query = nullptr;                               ///< [rows, numHeads, keyDim], rotated in place
     float* key = nullptr;                                 ///< [rows, numKvHeads, keyDim]; may be overwritten
@@ -301,6 +309,34 @@ class Ops {
     /// (CPU float path), so its mapping must outlive the weight.
     virtual std::unique_ptr<Weight> loadWeight(const HostMatrix& source) = 0;
     virtual std::unique_ptr<Activations> makeActivations(int capacityRows, int width) = 0;
+
+    // --- planning -----------------------------------------------------------------------------------------
+    /// Device bytes that a buffer, a weight, activations and the workspace of steps take, as the device gives
+    /// memory out.
+    virtual size_t bufferBytes(size_t bytes) const { return bytes; }
+    virtual size_t weightBytes(DType type, uint64_t rows, uint64_t columns) const {
+        return rows * rowBytes(type, columns);
+    }
+    virtual size_t activationBytes(int capacityRows, int width) const {
+        return static_cast<size_t>(capacityRows) * static_cast<size_t>(width) *
+               6;  // a float, a quant, scales
+    }
+    virtual size_t workspaceBytes(const StepBounds& bounds) const {
+        static_cast<void>(bounds);
+        return 0;
+    }
+    /// Takes that workspace now, so that no step within the bounds has to. Throws OutOfDeviceMemory.
+    virtual void reserveWorkspace(const StepBounds& bounds) { static_cast<void>(bounds); }
+    /// No more weights come for now: what only loading needs is given back.
+    virtual void finishLoading() {}
+    /// The most bytes that were gone from the device since it was opened, as its driver counts them: other
+    /// programs' too, if they took some meanwhile. 0: this device is not asked.
+    virtual size_t peakBytes() { return 0; }
+    /// Enqueues one read of `bytes` (a multiple of 16) of device memory, for measuring how fast that is.
+    virtual void readThrough(const void* device, size_t bytes) {
+        static_cast<void>(device);
+        static_cast<void>(bytes);
+    }
 
     /// Enqueues `operations`. Equal keys must enqueue equal work: the same operations with the same
     /// arguments, only the contents of device memory may differ. A device may keep the work and replay it in

@@ -28,6 +28,10 @@ struct BenchOptions {
 struct Test {
     int prompt = 0, reply = 0, depth = 0, batch = 1;
 
+    /// Repetitions of decoding far in a context go on from one another: computing the context again for each
+    /// would take most of the time, and a few hundred tokens more change little.
+    bool goesOn() const { return reply > 0 && depth >= 2048; }
+
     std::string name() const {
         std::string text = prompt > 0 ? fmt::format("pp{}", prompt) : fmt::format("tg{}", reply);
         if (batch > 1) text += fmt::format("@b{}", batch);
@@ -46,8 +50,9 @@ constexpr int kLeastRows = 64;  ///< a step computes at least so many rows of a 
 int prefillSteps(const Test& test) {
     return test.batch * (test.depth / kLeastRows + 2);
 }
-int tokensOf(const Test& test) {
-    return test.depth + (test.prompt > 0 ? test.prompt : test.reply + prefillSteps(test)) + 2;
+int tokensOf(const Test& test, int repetitions) {
+    const int replies = test.goesOn() ? repetitions + 1 : 1;
+    return test.depth + (test.prompt > 0 ? test.prompt : test.reply * replies + prefillSteps(test)) + 2;
 }
 
 std::vector<engine::TokenId> randomIds(int count, int vocabulary, uint64_t seed) {
@@ -68,8 +73,22 @@ class Bench {
   public:
     explicit Bench(engine::Engine& engine) : engine_(engine) {}
 
-    Measured run(const Test& test, uint64_t seed) {
-        return test.prompt > 0 ? prefill(test, seed) : decode(test, seed);
+    /// One warming run, then so many that count.
+    std::vector<Measured> run(const Test& test, int repetitions) {
+        std::vector<Measured> runs;
+        if (test.goesOn()) {
+            std::vector<engine::RequestId> ids;
+            begin(test, repetitions + 1, 0, ids);
+            for (int i = 0; i <= repetitions; ++i) runs.push_back(decodeOn(test));
+            end(ids);
+        } else {
+            for (int i = 0; i <= repetitions; ++i) {
+                const auto seed = static_cast<uint64_t>(i) * 1000;
+                runs.push_back(test.prompt > 0 ? prefill(test, seed) : decode(test, seed));
+            }
+        }
+        runs.erase(runs.begin());  // the first run meets cold caches
+        return runs;
     }
 
   private:
@@ -116,11 +135,26 @@ class Bench {
 
     Measured decode(const Test& test, uint64_t seed) {
         std::vector<engine::RequestId> ids;
+        begin(test, 1, seed, ids);
+        const Measured measured = decodeOn(test);
+        end(ids);
+        return measured;
+    }
+
+    /// The test's sequences, computed to where all of them decode, with room for so many repetitions.
+    void begin(const Test& test, int repetitions, uint64_t seed, std::vector<engine::RequestId>& ids) {
         for (int i = 0; i < test.batch; ++i)
-            ids.push_back(submit(std::max(1, test.depth), test.reply + prefillSteps(test), 0,
+            ids.push_back(submit(std::max(1, test.depth), test.reply * repetitions + prefillSteps(test), 0,
                                  seed + static_cast<uint64_t>(i)));
         // From the step on that draws a token for every sequence, all of them decode.
         while (step().drawn < test.batch) continue;
+    }
+    void end(const std::vector<engine::RequestId>& ids) {
+        for (const engine::RequestId id : ids) engine_.cancel(id);
+        step();
+    }
+
+    Measured decodeOn(const Test& test) {
         double bytes = 0.0;
         int drawn = 0;
         const auto start = Clock::now();
@@ -132,8 +166,6 @@ class Bench {
             bytes += bytesOfStep();
         }
         const double seconds = secondsSince(start);
-        for (const engine::RequestId id : ids) engine_.cancel(id);
-        step();
         return {drawn / seconds, bytes / seconds};
     }
 
@@ -168,8 +200,9 @@ engine::EngineOptions optionsFor(const BenchOptions& options, const std::vector<
     int context = 0;
     size_t tokens = 0;
     for (const Test& test : tests) {
-        context = std::max(context, tokensOf(test));
-        tokens = std::max(tokens, static_cast<size_t>(test.batch) * static_cast<size_t>(tokensOf(test) + 16));
+        const int each = tokensOf(test, options.repetitions);
+        context = std::max(context, each);
+        tokens = std::max(tokens, static_cast<size_t>(test.batch) * static_cast<size_t>(each + 16));
         result.maxLogitRows = std::max(result.maxLogitRows, test.batch);
     }
     if (result.contextTokens == 0) result.contextTokens = context;
@@ -182,14 +215,12 @@ engine::EngineOptions optionsFor(const BenchOptions& options, const std::vector<
 
 struct Row {
     std::string model, test, device;
-    double tokensPerSecond = 0.0, deviation = 0.0, gigabytesPerSecond = 0.0, share = 0.0;
+    double tokensPerSecond = 0.0, deviation = 0.0, gigabytesPerSecond = 0.0, share = 0.0, readable = 0.0;
+    size_t plannedBytes = 0, peakBytes = 0;
 };
 
 Row measure(Bench& bench, const Test& test, int repetitions, double bandwidth) {
-    std::vector<Measured> runs;
-    bench.run(test, 0);  // the first run meets cold caches
-    for (int i = 0; i < repetitions; ++i)
-        runs.push_back(bench.run(test, static_cast<uint64_t>(i + 1) * 1000));
+    const std::vector<Measured> runs = bench.run(test, repetitions);
     const auto count = static_cast<double>(runs.size());
     Row row;
     row.test = test.name();
@@ -212,7 +243,10 @@ void print(const Row& row, bool json) {
                                           {"tok_s_sd", row.deviation},
                                           {"gb_s", row.gigabytesPerSecond},
                                           {"bandwidth_share", row.share},
-                                          {"device", row.device}};
+                                          {"device", row.device},
+                                          {"read_gb_s", row.readable},
+                                          {"planned_device_bytes", row.plannedBytes},
+                                          {"peak_device_bytes", row.peakBytes}};
         fmt::print("{}\n", line.dump());
     } else {
         fmt::print("| {} | {} | {:.2f} ± {:.2f} | {:.2f} | {:.1f} % | {} |\n", row.model, row.test,
@@ -241,8 +275,14 @@ void runBench(const BenchOptions& options) {
         Row row = measure(bench, test, options.repetitions, bandwidth);
         row.model = model;
         row.device = device;
+        row.readable = bandwidth / 1e9;
+        row.plannedBytes = engine->stats().plannedDeviceBytes;
+        row.peakBytes = engine->stats().peakDeviceBytes;
         print(row, json);
     }
+    if (!json)
+        fmt::print("\nDevice memory: {} MiB planned, {} MiB at most\n",
+                   engine->stats().plannedDeviceBytes >> 20, engine->stats().peakDeviceBytes >> 20);
 }
 
 }  // namespace

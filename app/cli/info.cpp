@@ -4,6 +4,7 @@
 
 #include "app/cli/cli.h"
 #include "engine/gguf/gguf_file.h"
+#include "engine/runtime/device.h"
 #include "engine/runtime/memory_plan.h"
 
 namespace cli {
@@ -26,8 +27,12 @@ nlohmann::ordered_json describe(const InfoOptions& options) {
     }
     const auto layout = engine::KvLayout::of(config, engine::KvType::F16);
     const int context = options.context > 0 ? options.context : config.contextLength;
-    const engine::MemoryPlan plan = engine::planMemory(
-        file, config, layout, {}, context, (static_cast<size_t>(context) + 16) * layout.bytesPerToken(), 0);
+    // As on the CPU: what a card's layout adds is a few per cent.
+    const auto device =
+        valueOr(engine::openDevice(engine::DeviceChoice::Cpu, 1, engine::ComputeChoice::Int8));
+    const engine::MemoryPlan plan =
+        engine::planMemory(file, config, layout, {},
+                           {context, (static_cast<size_t>(context) + 16) * layout.bytesPerToken()}, *device);
     return {{"architecture", config.architectureName},
             {"name", config.name},
             {"parameters", parameters},

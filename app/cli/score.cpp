@@ -12,6 +12,7 @@ struct ScoreOptions {
     CommonOptions common;
     std::string file, ids;
     int rows = 0;
+    bool decode = false;
 };
 
 void runScore(const ScoreOptions& options) {
@@ -29,7 +30,9 @@ void runScore(const ScoreOptions& options) {
             usageError("--ids takes a JSON array of whole numbers, such as [1,2,3]");
         ids = json.get<std::vector<engine::TokenId>>();
     }
-    const engine::Engine::Score score = valueOr(engine->score(ids, options.rows));
+    const engine::Engine::Score score = valueOr(
+        engine->score(ids, options.rows,
+                      options.decode ? engine::Engine::ScoreRows::Reply : engine::Engine::ScoreRows::Prompt));
     const double mean = score.nll.empty() ? 0.0
                                           : std::accumulate(score.nll.begin(), score.nll.end(), 0.0) /
                                                 static_cast<double>(score.nll.size());
@@ -50,6 +53,8 @@ void addScore(CLI::App& app) {
     verb->add_option("--compute", options->common.compute, "int8, or float for exact weights and activations")
         ->check(CLI::IsMember({"int8", "float"}));
     verb->add_option("--rows", options->rows, "Feed so many tokens at a time")->check(CLI::PositiveNumber);
+    verb->add_flag("--decode", options->decode,
+                   "Compute them as a reply's tokens: a GPU has other kernels for those");
     verb->callback([options] { runScore(*options); });
 }
 

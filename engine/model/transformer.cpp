@@ -61,6 +61,34 @@ int contextBound(int tokens, int maxContext) {
     return std::min((tokens + unit - 1) / unit * unit, std::max(tokens, maxContext));
 }
 
+/// Bytes of the buffers of a step.
+struct ScratchBytes {
+    size_t projected, gates, logits;  ///< within a layer
+    size_t embedded, integers;        ///< of each hidden state: residual and branch, tokens and tables
+
+    ScratchBytes(const ModelConfig& c, const TransformerLimits& limits) {
+        const auto floats = [](size_t rows, int width) {
+            return rows * static_cast<size_t>(width) * sizeof(float);
+        };
+        const auto rows = static_cast<size_t>(limits.maxRows);
+        projected = floats(rows, c.numHeads * c.keyDim + c.numKvHeads * (c.keyDim + c.valueDim));
+        gates = floats(rows, 2 * c.feedForward);
+        logits = floats(static_cast<size_t>(limits.maxLogitRows), c.vocabulary);
+        embedded = floats(rows, c.embedding);
+        // Tokens, positions and logit rows; per group a slot a row, CSR starts, and every sequence's blocks
+        // at 16 tokens each.
+        const size_t groups = KvLayout::of(c, KvType::F16).groups.size();
+        const size_t sequences = static_cast<size_t>(limits.maxSequences) + 1;
+        const size_t blocks = sequences * (static_cast<size_t>(limits.maxContext) / 16 + 1);
+        integers = (3 * rows + 2 * sequences + groups * (rows + sequences + blocks)) * sizeof(int32_t);
+    }
+};
+
+kernels::StepBounds stepBounds(const ModelConfig& config, const TransformerLimits& limits) {
+    return {limits.maxRows, std::min(limits.maxRows, limits.maxLogitRows), limits.maxContext, config.numHeads,
+            config.valueDim};
+}
+
 class DenseTransformer final : public Transformer {
   public:
     DenseTransformer(const ModelConfig& config, kernels::Ops& ops, const TransformerLimits& limits)
@@ -176,6 +204,7 @@ std::optional<Error> DenseTransformer::load(const GgufFile& file, const LoadProg
             layer.indexInGroup = static_cast<int>(i);
         }
     if (store.problem()) return store.problem();
+    ops_.finishLoading();
     allocateScratch();
     weightBytes_ += (head_ ? head_ : embedding_)->deviceBytes();
     return std::nullopt;
@@ -211,26 +240,20 @@ void DenseTransformer::loadLayer(WeightStore& store, int index) {
 }
 
 void DenseTransformer::allocateScratch() {
-    const auto rows = static_cast<size_t>(limits_.maxRows);
-    const auto floats = [&](size_t count) { return ops_.allocate(count * sizeof(float)); };
-    projected_ = floats(rows * static_cast<size_t>(queryWidth() + keyWidth() + valueWidth()));
-    gates_ = floats(rows * 2 * static_cast<size_t>(config_.feedForward));
-    logits_ = floats(static_cast<size_t>(limits_.maxLogitRows) * static_cast<size_t>(config_.vocabulary));
+    const ScratchBytes bytes(config_, limits_);
+    projected_ = ops_.allocate(bytes.projected);
+    gates_ = ops_.allocate(bytes.gates);
+    logits_ = ops_.allocate(bytes.logits);
     input_ = ops_.makeActivations(limits_.maxRows, config_.embedding);
     attended_ = ops_.makeActivations(limits_.maxRows, config_.numHeads * config_.valueDim);
     gated_ = ops_.makeActivations(limits_.maxRows, config_.feedForward);
     picked_ = ops_.makeActivations(limits_.maxLogitRows, config_.embedding);
-    // Tokens, positions and logit rows; per group a slot a row, CSR starts, and every sequence's blocks at 16
-    // tokens each.
-    const auto groups = KvLayout::of(config_, KvType::F16).groups.size();
-    const size_t sequences = static_cast<size_t>(limits_.maxSequences) + 1;
-    const size_t blocks = sequences * (static_cast<size_t>(limits_.maxContext) / 16 + 1);
     for (Hidden* hidden : {&hidden_, &begunHidden_}) {
-        hidden->residual = floats(rows * static_cast<size_t>(config_.embedding));
-        hidden->branch = floats(rows * static_cast<size_t>(config_.embedding));
-        hidden->integers = ops_.allocate((3 * rows + 2 * sequences + groups * (rows + sequences + blocks)) *
-                                         sizeof(int32_t));
+        hidden->residual = ops_.allocate(bytes.embedded);
+        hidden->branch = ops_.allocate(bytes.embedded);
+        hidden->integers = ops_.allocate(bytes.integers);
     }
+    ops_.reserveWorkspace(stepBounds(config_, limits_));
 }
 
 DenseTransformer::Step DenseTransformer::upload(const Batch& batch, const Hidden& hidden) {
@@ -390,6 +413,19 @@ void DenseTransformer::feedForwardBlock(const Layer& layer, const Hidden& hidden
 }
 
 }  // namespace
+
+size_t Transformer::workspaceBytes(const ModelConfig& config, const TransformerLimits& limits,
+                                   const kernels::Ops& ops) {
+    const ScratchBytes bytes(config, limits);
+    const auto activations = [&](int rows, int width) { return ops.activationBytes(rows, width); };
+    return ops.bufferBytes(bytes.projected) + ops.bufferBytes(bytes.gates) + ops.bufferBytes(bytes.logits) +
+           2 * (2 * ops.bufferBytes(bytes.embedded) + ops.bufferBytes(bytes.integers)) +
+           activations(limits.maxRows, config.embedding) +
+           activations(limits.maxRows, config.numHeads * config.valueDim) +
+           activations(limits.maxRows, config.feedForward) +
+           activations(limits.maxLogitRows, config.embedding) +
+           ops.workspaceBytes(stepBounds(config, limits));
+}
 
 Result<std::unique_ptr<Transformer>> Transformer::load(const GgufFile& file, const ModelConfig& config,
                                                        kernels::Ops& ops, const TransformerLimits& limits,

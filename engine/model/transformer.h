@@ -46,6 +46,10 @@ class Transformer {
     /// forward gives them. The results are those of forward, bit by bit.
     virtual float* advance(int layers, std::span<KvBlockPool> pools) = 0;
 
+    /// Device bytes of the scratch that load allocates and of the device's own workspace for such steps.
+    static size_t workspaceBytes(const ModelConfig& config, const TransformerLimits& limits,
+                                 const kernels::Ops& ops);
+
     virtual const ModelConfig& config() const = 0;
     virtual size_t weightBytes() const = 0;  ///< device bytes that a step of one row reads of weights
 };

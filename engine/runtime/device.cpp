@@ -13,7 +13,8 @@ Result<std::unique_ptr<kernels::Ops>> openDevice(DeviceChoice choice, int thread
                 return kernels::makeCudaOps();
             } catch (const std::exception& problem) {
                 if (choice == DeviceChoice::Cuda)
-                    return fail(ErrorCode::OutOfMemory, "--device cuda: {}", problem.what());
+                    return fail(ErrorCode::OutOfMemory, "--device cuda: {}; use --device cpu",
+                                problem.what());
             }
         } else if (choice == DeviceChoice::Cuda) {
             return fail(ErrorCode::NotFound, "--device cuda: {}; use --device cpu", report.reason);

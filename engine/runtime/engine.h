@@ -171,7 +171,11 @@ struct EngineStats {
         return promptTokens > 0 ? static_cast<double>(cachedTokens) / static_cast<double>(promptTokens) : 0.0;
     }
     SpeculationStats speculation;
-    size_t weightBytes = 0, peakDeviceBytes = 0;
+    size_t weightBytes = 0;
+    size_t plannedDeviceBytes = 0;  ///< by the MemoryPlan, a draft model's included if it runs there too
+    size_t peakDeviceBytes = 0;     ///< the most that was gone from a card meanwhile; on the CPU the planned
+    double loadMillis = 0;          ///< Engine::load
+    double weightsMillis = 0;       ///< of it, bringing the weights to the device and taking workspace
     double decodeTokensPerSecond = 0;  ///< of the last second, all sequences together
 };
 
@@ -233,12 +237,15 @@ class Engine {
     /// few blocks of the prefix cache to its tiers. False when nothing was to do.
     virtual bool step() = 0;
     /// Log-likelihoods of a text, for `score`: for each position the negative log-likelihood in nats of the
-    /// next id and the likeliest next id. Feeds `rowsAtATime` ids a step (0: as many as fit).
+    /// next id and the likeliest next id. Feeds `rowsAtATime` ids a step (0: as many as fit), as rows of a
+    /// prompt or as the rows of a reply, which a card computes by other kernels.
+    enum class ScoreRows : uint8_t { Prompt, Reply };
     struct Score {
         std::vector<double> nll;
         std::vector<TokenId> likeliest;
     };
-    virtual Result<Score> score(const std::vector<TokenId>& ids, int rowsAtATime) = 0;
+    virtual Result<Score> score(const std::vector<TokenId>& ids, int rowsAtATime,
+                                ScoreRows kind = ScoreRows::Prompt) = 0;
     /// Aborts with the reason when pools or sequences disagree. Only between steps.
     virtual void checkIntegrity() const = 0;
 };

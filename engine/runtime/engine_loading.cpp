@@ -10,6 +10,13 @@
 
 /// LocalEngine: from a file to something that can step.
 namespace engine {
+namespace {
+
+double millisSince(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Engine>> LocalEngine::load(const EngineOptions& options, const LoadProgress& progress,
                                                   Clock clock) {
@@ -18,16 +25,32 @@ Result<std::unique_ptr<Engine>> LocalEngine::load(const EngineOptions& options, 
     std::unique_ptr<LocalEngine> engine(new LocalEngine(std::move(*file)));
     engine->clock_ =
         clock ? std::move(clock) : [] { return std::chrono::steady_clock::now().time_since_epoch(); };
-    try {
-        if (auto built = engine->build(options, progress); !built)
-            return tl::unexpected<Error>(built.error());
-    } catch (const kernels::OutOfDeviceMemory& shortage) {
-        return fail(ErrorCode::OutOfMemory, "{}: {}", options.model.string(), shortage.what());
+    if (auto built = engine->tryToBuild(options, progress); !built) {
+        Error error = built.error();
+        const bool isFull = error.code == ErrorCode::OutOfMemory && engine->ops_ != nullptr &&
+                            engine->ops_->info().kind == "cuda";
+        if (isFull && error.message.find("--device cpu") == std::string::npos)
+            error.message += "; or choose the CPU (--device cpu)";
+        return tl::unexpected<Error>(std::move(error));
     }
     return engine;
 }
 
+/// A device that fails is an error too.
+Result<void> LocalEngine::tryToBuild(const EngineOptions& options, const LoadProgress& progress) {
+    try {
+        return build(options, progress);
+    } catch (const kernels::OutOfDeviceMemory& shortage) {
+        return fail(ErrorCode::OutOfMemory, "{}: {}", options.model.string(), shortage.what());
+    } catch (const std::runtime_error& problem) {
+        return fail(ErrorCode::Internal,
+                    "{}: the device failed while loading ({}); try again, or choose the CPU (--device cpu)",
+                    options.model.string(), problem.what());
+    }
+}
+
 Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress& progress) {
+    const auto start = std::chrono::steady_clock::now();
     auto config = ModelConfig::read(file_);
     if (!config) return tl::unexpected<Error>(config.error());
     config_ = std::move(*config);
@@ -61,14 +84,17 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     limits_.maxRows = options.maxRows > 0 ? options.maxRows : device.kind == "cuda" ? 2048 : 512;
     deviceName_ = fmt::format("{}: {}", device.kind, device.name);
     const MemoryPlan plan =
-        planMemory(file_, config_, layout, limits_, options.contextTokens, options.kvBytes, device.freeBytes);
+        planMemory(file_, config_, layout, limits_, {options.contextTokens, options.kvBytes}, *ops_);
     if (!plan.fits) return fail(ErrorCode::OutOfMemory, "{} {}", options.model.string(), plan.explain());
     limits_.maxContext = plan.contextTokens;
     plannedBytes_ = plan.total();
 
+    const auto beforeWeights = std::chrono::steady_clock::now();
     auto transformer = Transformer::load(file_, config_, *ops_, limits_, progress);
     if (!transformer) return tl::unexpected<Error>(transformer.error());
     transformer_ = std::move(*transformer);
+    ops_->synchronize();
+    weightsMillis_ = millisSince(beforeWeights);
     pools_.reserve(layout.groups.size());
     const size_t perToken = layout.bytesPerToken();
     for (const KvGroupLayout& group : layout.groups) {
@@ -95,6 +121,8 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     model_ = {config_.name,          config_.architectureName, limits_.maxContext,
               config_.contextLength, chatTemplate != nullptr,  tokenizer_->vocabularyHash()};
     if (auto built = buildSpeculator(options, kvType, progress); !built) return built;
+    loadMillis_ = millisSince(start);
+    peakBytes_ = ops_->peakBytes();
     publishStats();
     return {};
 }

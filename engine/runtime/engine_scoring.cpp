@@ -22,7 +22,7 @@ void LocalEngine::addScores(Score& score, const float* logits, int rows, const s
     }
 }
 
-Result<Engine::Score> LocalEngine::score(const std::vector<TokenId>& ids, int rowsAtATime) {
+Result<Engine::Score> LocalEngine::score(const std::vector<TokenId>& ids, int rowsAtATime, ScoreRows kind) {
     if (ids.empty()) return fail(ErrorCode::InvalidArgument, "there is no text to score");
     if (static_cast<int>(ids.size()) > limits_.maxContext)
         return fail(
@@ -34,7 +34,15 @@ Result<Engine::Score> LocalEngine::score(const std::vector<TokenId>& ids, int ro
             return fail(ErrorCode::InvalidArgument, "the id {} is not among the {} of the vocabulary", id,
                         config_.vocabulary);
     const int most = std::min(limits_.maxRows, limits_.maxLogitRows);
-    const int chunk = rowsAtATime > 0 ? std::min(rowsAtATime, most) : most;
+    try {
+        return scoreRows(ids, rowsAtATime > 0 ? std::min(rowsAtATime, most) : most, kind);
+    } catch (const std::runtime_error& problem) {
+        return fail(ErrorCode::Internal, "the device failed while scoring ({}); try again, or choose the CPU",
+                    problem.what());
+    }
+}
+
+Result<Engine::Score> LocalEngine::scoreRows(const std::vector<TokenId>& ids, int chunk, ScoreRows kind) {
     Score score;
     std::vector<BlockTable> tables;
     for (KvBlockPool& pool : pools_) tables.emplace_back(pool);
@@ -43,7 +51,7 @@ Result<Engine::Score> LocalEngine::score(const std::vector<TokenId>& ids, int ro
     for (int first = 0; first < total; first += chunk) {
         const int count = std::min(chunk, total - first);
         Batch batch;
-        batch.rows.prefill = count;
+        (kind == ScoreRows::Prompt ? batch.rows.prefill : batch.rows.decode) = count;
         batch.rowStart = {0, count};
         batch.contextLength = {first + count};
         for (int row = 0; row < count; ++row) {

@@ -37,7 +37,7 @@ Result<void> LocalEngine::buildSpeculator(const EngineOptions& options, KvType k
         auto loaded = loadDraft(options, kvType, progress);
         if (!loaded) return tl::unexpected<Error>(loaded.error());
         model = std::move(*loaded);
-        plannedBytes_ += model->deviceBytes();
+        if (draftOps_ == nullptr) plannedBytes_ += model->deviceBytes();
     }
     speculation_ = options.speculate;
     if (speculation_ == SpeculationMode::Draft && model == nullptr)

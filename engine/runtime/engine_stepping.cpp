@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <iterator>
+#include <stdexcept>
+#include <utility>
 
 #include "engine/runtime/local_engine.h"
 #include "engine/speculate/verification.h"
@@ -17,6 +20,16 @@ double perSecond(int count, std::chrono::nanoseconds time) {
 }  // namespace
 
 bool LocalEngine::step() {
+    if (!lost_.empty()) return refuseCommands();
+    try {
+        return stepOnce();
+    } catch (const std::runtime_error& problem) {
+        loseDevice(problem);
+        return true;
+    }
+}
+
+bool LocalEngine::stepOnce() {
     bool worked = takeCommands();
     if (!toForget_.empty()) {
         forgetNext();
@@ -163,6 +176,7 @@ void LocalEngine::finish(RequestId id, FinishReason reason) {
         stats.decodeTokensPerSecond = perSecond(stats.newTokens - 1, reply.lastToken - reply.firstToken);
     emit(Finished{id, reason, stats});
     replies_.erase(found);
+    peakBytes_ = std::max(peakBytes_, ops_->peakBytes());
 }
 
 void LocalEngine::release(RequestId id, bool keep) {
@@ -182,6 +196,29 @@ void LocalEngine::failParts(std::span<const Scheduler::Part> parts, const std::e
     std::vector<RequestId> ids;
     for (const Scheduler::Part& part : parts) ids.push_back(part.sequence->id);
     for (const RequestId id : ids) failRequest(id, error);
+}
+
+/// The device failed outside of a batch: while blocks were copied, kept or brought back. What the cache and
+/// the block tables say of it may not be true any more, so nothing runs on it again.
+void LocalEngine::loseDevice(const std::runtime_error& problem) {
+    lost_ = fmt::format("the device failed ({}); load the model again, or choose the CPU", problem.what());
+    for (const auto& [id, reply] : replies_) emit(Failed{id, {ErrorCode::Internal, lost_}});
+    replies_.clear();
+    refuseCommands();
+    const std::lock_guard lock(mutex_);
+    stats_.running = stats_.waiting = 0;
+}
+
+bool LocalEngine::refuseCommands() {
+    std::deque<Command> commands = std::exchange(taken_, {});
+    {
+        const std::lock_guard lock(mutex_);
+        std::ranges::move(commands_, std::back_inserter(commands));
+        commands_.clear();
+    }
+    for (const Command& command : commands)
+        if (command.verb == Verb::Submit) emit(Failed{command.id, {ErrorCode::Internal, lost_}});
+    return !commands.empty();
 }
 
 }  // namespace engine

@@ -1,5 +1,7 @@
 #include "engine/runtime/local_engine.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 /// LocalEngine: commands in, events out, and the thread between.
@@ -7,13 +9,18 @@ namespace engine {
 
 LocalEngine::~LocalEngine() {
     stop();
-    // A chat that was deleted just before the end must not stay on disk.
-    takeCommands();
-    while (!toForget_.empty()) forgetNext();
-    scheduler_.reset();
-    // What was said stays warm across a restart.
-    const auto end = std::chrono::steady_clock::now() + saveAtEnd_;
-    while (std::chrono::steady_clock::now() < end && saveSome(8)) continue;
+    if (!lost_.empty()) return;
+    try {
+        // A chat that was deleted just before the end must not stay on disk.
+        takeCommands();
+        while (!toForget_.empty()) forgetNext();
+        scheduler_.reset();
+        // What was said stays warm across a restart.
+        const auto end = std::chrono::steady_clock::now() + saveAtEnd_;
+        while (std::chrono::steady_clock::now() < end && saveSome(8)) continue;
+    } catch (const std::runtime_error&) {
+        // A device that is gone has nothing to save.
+    }
 }
 
 /// The most recent first: what the device holds, then what it evicted.
@@ -89,33 +96,39 @@ void LocalEngine::forgetEverything() {
 }
 
 bool LocalEngine::takeCommands() {
-    std::vector<Command> commands;
     {
         const std::lock_guard lock(mutex_);
-        commands.swap(commands_);
+        std::ranges::move(commands_, std::back_inserter(taken_));
+        commands_.clear();
     }
-    for (Command& command : commands) {
-        switch (command.verb) {
-            case Verb::Submit:
-                admit(command);
-                break;
-            case Verb::Cancel:
-                if (replies_.contains(command.id)) finish(command.id, FinishReason::Cancelled);
-                break;
-            case Verb::SetPriority:
-                if (Sequence* sequence = scheduler_->find(command.id))
-                    sequence->priority = command.request.priority;
-                break;
-            case Verb::Forget:
-                if (cache_ != nullptr) toForget_.push_back(std::move(command.request));
-                break;
-            case Verb::ForgetEverything:
-                toForget_.clear();
-                if (cache_ != nullptr) cache_->clear();
-                break;
-        }
+    const bool isAny = !taken_.empty();
+    while (!taken_.empty()) {
+        take(taken_.front());
+        taken_.pop_front();  // only now: what fails in between must still be answered
     }
-    return !commands.empty();
+    return isAny;
+}
+
+void LocalEngine::take(Command& command) {
+    switch (command.verb) {
+        case Verb::Submit:
+            admit(command);
+            break;
+        case Verb::Cancel:
+            if (replies_.contains(command.id)) finish(command.id, FinishReason::Cancelled);
+            break;
+        case Verb::SetPriority:
+            if (Sequence* sequence = scheduler_->find(command.id))
+                sequence->priority = command.request.priority;
+            break;
+        case Verb::Forget:
+            if (cache_ != nullptr) toForget_.push_back(std::move(command.request));
+            break;
+        case Verb::ForgetEverything:
+            toForget_.clear();
+            if (cache_ != nullptr) cache_->clear();
+            break;
+    }
 }
 
 void LocalEngine::forgetNext() {
@@ -238,7 +251,10 @@ void LocalEngine::publishStats() {
     const auto cacheTime = std::chrono::duration<double>(scheduler_->cacheTime()),
                stepTime = std::chrono::duration<double>(stepTime_);
     if (stepTime.count() > 0.0) stats.cacheShare = cacheTime / (stepTime + cacheTime);
-    stats.peakDeviceBytes = plannedBytes_;
+    stats.plannedDeviceBytes = plannedBytes_;
+    stats.peakDeviceBytes = peakBytes_ > 0 ? peakBytes_ : plannedBytes_;
+    stats.loadMillis = loadMillis_;
+    stats.weightsMillis = weightsMillis_;
     if (cache_ != nullptr) {
         for (size_t g = 0; g < pools_.size(); ++g)
             if (pools_[g].layout().window == 0) stats.kvBlocksCached += cache_->evictable(g);

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include "engine/gguf/gguf_file.h"
@@ -40,7 +41,7 @@ class LocalEngine final : public Engine {
     void start(std::function<void()> wake) override;
     void stop() override;
     bool step() override;
-    Result<Score> score(const std::vector<TokenId>& ids, int rowsAtATime) override;
+    Result<Score> score(const std::vector<TokenId>& ids, int rowsAtATime, ScoreRows kind) override;
     void checkIntegrity() const override;
 
   private:
@@ -53,6 +54,7 @@ class LocalEngine final : public Engine {
     };
 
     explicit LocalEngine(GgufFile file) : file_(std::move(file)) {}
+    Result<void> tryToBuild(const EngineOptions& options, const LoadProgress& progress);
     Result<void> build(const EngineOptions& options, const LoadProgress& progress);
     uint64_t namespaceOf(const EngineOptions& options, KvType kvType) const;
     void buildCache(const EngineOptions& options, KvType kvType);
@@ -62,7 +64,11 @@ class LocalEngine final : public Engine {
     Result<SpeculationMode> speculationOf(const GenerateRequest& request);
 
     RequestId push(Verb verb, RequestId id, GenerateRequest request);
+    bool stepOnce();
     bool takeCommands();
+    void take(Command& command);
+    bool refuseCommands();
+    void loseDevice(const std::runtime_error& problem);
     void forgetNext();
     bool saveSome(int blocks);
     void admit(Command& command);
@@ -84,6 +90,7 @@ class LocalEngine final : public Engine {
     void emit(EngineEvent event);
     void publishStats();
     double waste() const;
+    Result<Score> scoreRows(const std::vector<TokenId>& ids, int chunk, ScoreRows kind);
     void addScores(Score& score, const float* logits, int rows, const std::vector<TokenId>& ids,
                    size_t firstRow) const;
 
@@ -99,6 +106,7 @@ class LocalEngine final : public Engine {
     SpeculationMode speculation_ = SpeculationMode::Auto;
     TransformerLimits limits_;
     size_t plannedBytes_ = 0;
+    double loadMillis_ = 0, weightsMillis_ = 0;
     std::string deviceName_;
     uint64_t space_ = 0;  ///< this model's namespace in the prefix cache
     bool promptsDependOnDate_ = false;
@@ -112,13 +120,16 @@ class LocalEngine final : public Engine {
     std::unique_ptr<Scheduler> scheduler_;
     std::unique_ptr<Speculator> speculator_;
     std::map<RequestId, Reply> replies_;
+    std::deque<Command> taken_;  ///< commands of this step that are still to be looked at
     std::deque<GenerateRequest> toForget_;
+    std::string lost_;                     ///< why nothing can run any more; empty: it can
     std::chrono::nanoseconds stepTime_{};  ///< of all steps with rows
     int64_t promptTokens_ = 0, cachedTokens_ = 0, rewrittenPrompts_ = 0;
     LatencyLog queue_{128}, firstTokens_{128}, gaps_{1024};
     std::chrono::nanoseconds rateStart_{};
     int rateTokens_ = 0;
     double tokensPerSecond_ = 0.0;
+    size_t peakBytes_ = 0;  ///< of the device, looked at as replies end
 
     // Shared, under mutex_.
     mutable std::mutex mutex_;

@@ -36,7 +36,7 @@ Result<std::unique_ptr<ModelDrafter>> ModelDrafter::load(GgufFile file, kernels:
     limits.maxSequences = options.maxSequences;
     limits.maxLogitRows = std::max(options.maxSequences, StepCosts::kRows.back());
     const MemoryPlan plan = planMemory(drafter->file_, drafter->config_, layout, limits,
-                                       options.contextTokens, options.kvBytes, ops.info().freeBytes);
+                                       {options.contextTokens, options.kvBytes}, ops);
     if (!plan.fits)
         return fail(ErrorCode::OutOfMemory, "the draft model {} {}", drafter->file_.path().string(),
                     plan.explain());

@@ -13,8 +13,10 @@
 #include "kernels/cuda/matmul_decode.h"
 #include "kernels/cuda/matmul_prefill.h"
 #include "kernels/cuda/packed_weight.h"
+#include "kernels/cuda/read_bandwidth.h"
 #include "kernels/cuda/row_operations.h"
 #include "kernels/cuda/sampling.h"
+#include "kernels/cuda/weight_loader.h"
 
 namespace kernels {
 namespace {
@@ -81,12 +83,16 @@ class CudaActivations final : public Activations {
         view_.width = width;
         view_.groups = detail::ceilDiv(width, 64);
         const size_t groups = static_cast<size_t>(capacityRows) * static_cast<size_t>(view_.groups);
-        memory_ = DeviceMemory(groups * (64 + sizeof(detail::GroupFacts)) +
-                               static_cast<size_t>(capacityRows) * static_cast<size_t>(width) * 2);
+        memory_ = DeviceMemory(bytesOf(capacityRows, width));
         view_.quants = reinterpret_cast<int8_t*>(memory_.data());
         view_.facts = reinterpret_cast<detail::GroupFacts*>(memory_.data() + groups * 64);
         view_.values =
             reinterpret_cast<__nv_bfloat16*>(memory_.data() + groups * (64 + sizeof(detail::GroupFacts)));
+    }
+    static size_t bytesOf(int capacityRows, int width) {
+        const auto rows = static_cast<size_t>(capacityRows);
+        return rows * static_cast<size_t>(detail::ceilDiv(width, 64)) * (64 + sizeof(detail::GroupFacts)) +
+               rows * static_cast<size_t>(width) * 2;
     }
     int capacityRows() const override { return capacityRows_; }
     int width() const override { return view_.width; }
@@ -111,6 +117,9 @@ class CudaOps final : public Ops {
         checkCuda(cudaGetDeviceProperties(&properties_, 0), "reading the device's properties");
         checkCuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
         copies_ = std::make_unique<detail::HostCopies>(stream_);
+        size_t total = 0;
+        checkCuda(cudaMemGetInfo(&freeAtFirst_, &total), "asking for free memory");
+        leastFree_ = freeAtFirst_;
     }
     ~CudaOps() override {
         cudaStreamSynchronize(stream_);
@@ -128,6 +137,7 @@ class CudaOps final : public Ops {
 
     DeviceBuffer allocate(size_t bytes) override {
         DeviceMemory memory(bytes);
+        notePeak();
         return {this, memory.release(), bytes};
     }
     void upload(void* device, const void* host, size_t bytes) override {
@@ -167,25 +177,39 @@ class CudaOps final : public Ops {
 
     std::unique_ptr<Weight> loadWeight(const HostMatrix& source) override {
         auto weight = std::make_unique<CudaWeight>(source.dtype, source.rows, source.columns);
-        const size_t bytesPerRow = rowBytes(source.dtype, source.columns);
-        if (detail::isPlain(source.dtype)) {
-            upload(const_cast<std::byte*>(weight->packed().data), source.data, source.rows * bytesPerRow);
-            return weight;
-        }
-        if (staging_.bytes() < std::max(kStagingBytes, bytesPerRow * 16))
-            staging_ = DeviceMemory(std::max(kStagingBytes, bytesPerRow * 16));
-        const auto rowsAtATime = static_cast<uint64_t>(staging_.bytes() / bytesPerRow / 16 * 16);
-        for (uint64_t first = 0; first < source.rows; first += rowsAtATime) {
-            const uint64_t count = std::min(rowsAtATime, source.rows - first);
-            upload(staging_.data(), source.data + first * bytesPerRow, count * bytesPerRow);
-            detail::repack(weight->packed(), staging_.data(), static_cast<int>(first),
-                           static_cast<int>(count), stream_);
-        }
-        synchronize();
+        loader_.load(weight->packed(), source, stream_);
         return weight;
     }
     std::unique_ptr<Activations> makeActivations(int capacityRows, int width) override {
         return std::make_unique<CudaActivations>(capacityRows, width);
+    }
+    void finishLoading() override { loader_.finish(stream_); }
+
+    /// The driver gives memory out in pages of 2 MiB; small pieces share one.
+    size_t bufferBytes(size_t bytes) const override {
+        const size_t unit = bytes >= size_t{1} << 20 ? size_t{2} << 20 : 512;
+        return detail::ceilDiv(bytes, unit) * unit;
+    }
+    size_t weightBytes(DType type, uint64_t rows, uint64_t columns) const override {
+        return bufferBytes(detail::packedBytes(type, rows, columns));
+    }
+    size_t activationBytes(int capacityRows, int width) const override {
+        return bufferBytes(CudaActivations::bytesOf(capacityRows, width));
+    }
+    size_t workspaceBytes(const StepBounds& bounds) const override {
+        return bufferBytes(workspaceFloats(bounds) * sizeof(float)) + kDriverBytes;
+    }
+    void reserveWorkspace(const StepBounds& bounds) override {
+        floats(workspaceFloats(bounds));
+        notePeak();
+    }
+    size_t peakBytes() override {
+        notePeak();
+        return freeAtFirst_ - leastFree_;
+    }
+    void readThrough(const void* device, size_t bytes) override {
+        if (readSink_.bytes() == 0) readSink_ = DeviceMemory(sizeof(unsigned));
+        detail::readThrough(device, bytes, reinterpret_cast<unsigned*>(readSink_.data()), stream_);
     }
 
     /// The first time the work runs as it comes, so that workspaces grow to its needs; the second time it
@@ -194,12 +218,16 @@ class CudaOps final : public Ops {
         const auto [entry, isNew] = graphs_.try_emplace(key, nullptr);
         if (isNew) return operations();
         if (entry->second == nullptr) {
-            cudaGraph_t graph = nullptr;
-            checkCuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording a step");
-            operations();
-            checkCuda(cudaStreamEndCapture(stream_, &graph), "recording a step");
+            const cudaGraph_t graph = record(operations);
             const cudaError_t made = cudaGraphInstantiate(&entry->second, graph, 0);
             cudaGraphDestroy(graph);
+            notePeak();
+            if (made == cudaErrorMemoryAllocation) {
+                // No room to keep the step: it goes as it comes.
+                cudaGetLastError();
+                entry->second = nullptr;
+                return operations();
+            }
             checkCuda(made, "making a step's graph");
         }
         checkCuda(cudaGraphLaunch(entry->second, stream_), "launching a step's graph");
@@ -278,7 +306,51 @@ class CudaOps final : public Ops {
     void releaseHost(std::byte* data, size_t) noexcept override { detail::HostCopies::release(data); }
 
   private:
-    static constexpr size_t kStagingBytes = 64U << 20;
+    /// What the driver takes as kernels are first run and steps are kept: code, graphs.
+    static constexpr size_t kDriverBytes = size_t{32} << 20;
+    /// Decode rows of the longest context that the workspace is reserved for; more of them, which hardly any
+    /// pool has the blocks for, make it grow.
+    static constexpr int kLongRows = 16;
+
+    static size_t workspaceFloats(const StepBounds& bounds) {
+        const auto decode = [&](int rows, int tokens) {
+            return detail::decodeAttentionFloats(rows, bounds.numHeads, bounds.valueDim, tokens);
+        };
+        KvLayer layer;
+        layer.valueDim = bounds.valueDim;
+        StepRows rows;
+        rows.maxContextLength = bounds.contextTokens;
+        AttentionShape shape;
+        shape.numHeads = bounds.numHeads;
+        const size_t prompts = static_cast<size_t>(bounds.rows) * static_cast<size_t>(bounds.numHeads) *
+                                   static_cast<size_t>(bounds.valueDim) +
+                               detail::prefillPartialFloats(layer, rows, shape);
+        return std::max({decode(std::min(bounds.decodeRows, kLongRows), bounds.contextTokens),
+                         decode(bounds.decodeRows, std::min(bounds.contextTokens, 8192)), prompts});
+    }
+
+    void notePeak() noexcept {
+        size_t free = 0, total = 0;
+        if (cudaMemGetInfo(&free, &total) == cudaSuccess) leastFree_ = std::min(leastFree_, free);
+    }
+
+    /// The graph of what `operations` enqueues.
+    cudaGraph_t record(const std::function<void()>& operations) {
+        cudaGraph_t graph = nullptr;
+        checkCuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "recording a step");
+        try {
+            operations();
+        } catch (...) {
+            // Or nothing could be enqueued any more.
+            if (cudaStreamEndCapture(stream_, &graph) == cudaSuccess && graph != nullptr)
+                cudaGraphDestroy(graph);
+            cudaGetLastError();
+            throw;
+        }
+        checkCuda(cudaStreamEndCapture(stream_, &graph), "recording a step");
+        return graph;
+    }
+
     static constexpr size_t kMaxProjections = 8;  ///< of one input; a model has at most three
 
     /// Workspace of attention; grows to the largest step seen. Safe to reuse at once: one stream runs in
@@ -312,7 +384,9 @@ class CudaOps final : public Ops {
         nullptr;  ///< pinned ring; everything before uploadAt_ may still be read by the device
     size_t uploadAt_ = 0;
     std::unordered_map<uint64_t, cudaGraphExec_t> graphs_;  ///< null: seen once
-    DeviceMemory staging_, workspace_;
+    size_t freeAtFirst_ = 0, leastFree_ = 0;
+    detail::WeightLoader loader_;
+    DeviceMemory workspace_, readSink_;
     detail::PrefillProduct prefill_;
     detail::DeviceSampler sampler_;
 };

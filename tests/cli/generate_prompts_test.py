@@ -7,20 +7,9 @@ import subprocess
 import tempfile
 import unittest
 
-from tiny_gguf import byte_pair_keys, gguf, llama_keys
+from tiny_gguf import runnable
 
 CLI = os.environ.get("ALCOVE_CLI")
-
-
-def tensors(vocabulary, layers=2, width=32, kv=16, inner=64):
-    """A llama of zeros: every logit is the same, and the likeliest token is the first."""
-    shapes = [("token_embd.weight", (width, vocabulary)), ("output_norm.weight", (width,))]
-    for layer in range(layers):
-        shapes += [(f"blk.{layer}.{name}.weight", shape) for name, shape in (
-            ("attn_norm", (width,)), ("ffn_norm", (width,)), ("attn_q", (width, width)), ("attn_k", (width, kv)),
-            ("attn_v", (width, kv)), ("attn_output", (width, width)), ("ffn_gate", (width, inner)),
-            ("ffn_up", (width, inner)), ("ffn_down", (inner, width)))]  # fmt: skip
-    return shapes
 
 
 class Prompts(unittest.TestCase):
@@ -38,7 +27,7 @@ class Prompts(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.model = self.folder / "zeros.gguf"
-        self.model.write_bytes(gguf({**byte_pair_keys(), **llama_keys(257)}, tensors(257)))
+        self.model.write_bytes(runnable())
 
     def generate(self, lines, *options):
         prompts = self.folder / "prompts.jsonl"

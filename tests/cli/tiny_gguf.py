@@ -79,3 +79,19 @@ def llama_keys(vocabulary):
         "llama.rope.dimension_count": 8,
         "llama.vocab_size": vocabulary,
     }
+
+
+def llama_tensors(vocabulary, layers=2, width=32, kv=16, inner=64):
+    """A llama of zeros: every logit is the same, and the likeliest token is the first."""
+    shapes = [("token_embd.weight", (width, vocabulary)), ("output_norm.weight", (width,))]
+    for layer in range(layers):
+        shapes += [(f"blk.{layer}.{name}.weight", shape) for name, shape in (
+            ("attn_norm", (width,)), ("ffn_norm", (width,)), ("attn_q", (width, width)), ("attn_k", (width, kv)),
+            ("attn_v", (width, kv)), ("attn_output", (width, width)), ("ffn_gate", (width, inner)),
+            ("ffn_up", (width, inner)), ("ffn_down", (inner, width)))]  # fmt: skip
+    return shapes
+
+
+def runnable():
+    """A whole file that can be run."""
+    return gguf({**byte_pair_keys(), **llama_keys(257)}, llama_tensors(257))
