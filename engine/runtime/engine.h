@@ -234,7 +234,8 @@ class Engine {
 
     // --- with no thread started: the caller's thread ---
     /// One step: takes commands, schedules, runs the model once, emits events; with nothing to run, saves a
-    /// few blocks of the prefix cache to its tiers. False when nothing was to do.
+    /// few blocks of the prefix cache to its tiers, or lets the draft model read what it has not. False when
+    /// nothing was to do.
     virtual bool step() = 0;
     /// Log-likelihoods of a text, for `score`: for each position the negative log-likelihood in nats of the
     /// next id and the likeliest next id. Feeds `rowsAtATime` ids a step (0: as many as fit), as rows of a

@@ -48,7 +48,7 @@ bool LocalEngine::stepOnce() {
     worked = worked || !plan.empty();
     if (!plan.parts.empty()) runPlan(plan);
     if (scheduler_->chunk() != nullptr) advanceChunk(plan.chunkLayers);
-    if (!worked && scheduler_->waiting() == 0) worked = saveSome(4);
+    if (!worked && scheduler_->waiting() == 0) worked = saveSome(4) || speculator_->prepareSome();
     publishStats();
     return worked;
 }

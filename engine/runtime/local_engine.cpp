@@ -122,10 +122,11 @@ void LocalEngine::take(Command& command) {
                 sequence->priority = command.request.priority;
             break;
         case Verb::Forget:
-            if (cache_ != nullptr) toForget_.push_back(std::move(command.request));
+            toForget_.push_back(std::move(command.request));
             break;
         case Verb::ForgetEverything:
             toForget_.clear();
+            speculator_->eraseAll();
             if (cache_ != nullptr) cache_->clear();
             break;
     }
@@ -136,7 +137,9 @@ void LocalEngine::forgetNext() {
     toForget_.pop_front();
     if (promptsDependOnDate_) {
         toForget_.clear();
-        return cache_->clear();
+        speculator_->eraseAll();
+        if (cache_ != nullptr) cache_->clear();
+        return;
     }
     // A reply's own sequence is its prompt and what was generated, whatever of that became text.
     std::vector<TokenId> generated;
@@ -151,6 +154,8 @@ void LocalEngine::forgetNext() {
     auto ids = prompts_->build(conversation);
     if (!ids) return;
     ids->insert(ids->end(), generated.begin(), generated.end());
+    speculator_->erase(*ids);
+    if (cache_ == nullptr) return;
     cache_->forget(space_, *ids);
     if (tiers_ == nullptr || tiers_->disk() == nullptr) return;
     // Block names are chains of token ids, so those of another device or KV type can be told as well.

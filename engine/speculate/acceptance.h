@@ -21,11 +21,11 @@ class Acceptance {
         return std::min(0.995, (stood_ + prior * kPriorTrials) / (trials_ + kPriorTrials));
     }
 
-    /// What the chance hardly is below (Wilson's bound at 1.5 deviations), by these trials and a few of
-    /// `before`; 0 without any.
-    double atLeast(const Acceptance& before) const {
-        constexpr double kMostBefore = 8.0, kSquaredDeviations = 2.25;
-        const double taken = std::min(before.trials_, kMostBefore), count = trials_ + taken;
+    /// What the chance hardly is below (Wilson's bound at 1.5 deviations), by these trials and at most
+    /// `mostBefore` of `before`; 0 without any.
+    double atLeast(const Acceptance& before, double mostBefore = 8.0) const {
+        constexpr double kSquaredDeviations = 2.25;
+        const double taken = std::min(before.trials_, mostBefore), count = trials_ + taken;
         if (count <= 0.0) return 0.0;
         const double stood = stood_ + (taken > 0.0 ? taken * before.stood_ / before.trials_ : 0.0);
         const double share = stood / count, spread = kSquaredDeviations / count;

@@ -7,8 +7,7 @@
 namespace engine {
 namespace {
 
-constexpr int kReadAtOnce = 32;         ///< rows that are computed along with the first guess
-constexpr double kEnoughTrials = 20.0;  ///< to know how good a draft model is
+constexpr int kReadAtOnce = 32;  ///< rows that are computed along with the first guess
 
 }  // namespace
 
@@ -25,6 +24,11 @@ double DraftPolicy::ngramChance(const Account& account, int matched) const {
 
 double DraftPolicy::modelChance(const Account& account) const {
     return account.model.estimate(model_.estimate(kModelPrior));
+}
+
+double DraftPolicy::modelSurely(const Account& account) const {
+    // A model differs less from reply to reply than n-grams do, and the reply's own trials say it better.
+    return account.model.atLeast(model_, std::max(8.0, 24.0 - account.model.trials()));
 }
 
 void DraftPolicy::ngramJudged(uint64_t id, int matched, int stood, bool fell) {
@@ -45,28 +49,59 @@ void DraftPolicy::modelJudged(uint64_t id, int stood, bool fell) {
     }
 }
 
-/// Time that the next step may lose.
+/// Time that the next step may lose: a part of what the reply may, so that a first guess that falls does not
+/// end all guessing.
 double DraftPolicy::allowanceOf(const Candidate& candidate, double plainMicros) {
     const Account& account = accounts_[candidate.id];
-    return account.times.plain - account.times.actual + account.invested +
-           kMostLoss * (account.times.plain + plainMicros * std::min(candidate.remaining, kHorizon));
+    const double gained = account.times.plain - account.times.actual + account.invested;
+    const double rest = expectedRest(candidate, account);
+    const auto share = [&](int horizon) {
+        return kMostLoss * (account.times.plain + plainMicros * std::min<double>(rest, horizon));
+    };
+    return std::min(std::max(gained, 0.0) + share(kStepHorizon), gained + share(kHorizon));
 }
 
-/// Whether a prompt that the draft model has not seen is worth its time: an investment into the rest of the
-/// reply. One into a model that is not known yet has to be small.
-bool DraftPolicy::mayRead(const Candidate& candidate, double plainMicros, const StepCosts& draft) const {
-    if (candidate.behind <= kReadAtOnce) return true;
-    constexpr int kSoon = 256;  ///< tokens in which it has to come back
-    const double rest = plainMicros * std::min(candidate.remaining, kSoon);
-    if (model_.trials() < kEnoughTrials) return candidate.behindMicros <= kFirstInvestment * rest;
-    const double chance = model_.estimate(kModelPrior);
+/// Tokens that the reply will hardly be without: its limit is often the whole context.
+double DraftPolicy::expectedRest(const Candidate& candidate, const Account& account) const {
+    constexpr double kLeast = 32.0;  // for a reply that is longer than usual
+    return std::min<double>(candidate.remaining, std::max(usualTokens_ - account.tokens, kLeast));
+}
+
+/// Micros of a token when the model drafts as many as are best.
+double DraftPolicy::paceWithModel(double chance, double plainMicros, const StepCosts& draft) const {
     double tokens = 1.0, stands = 1.0, best = 1.0 / target_.micros(1);
     for (int length = 1; length < 8; ++length) {
         tokens += stands *= chance;
         best = std::max(best, tokens / (length * draft.micros(1) + target_.micros(1 + length)));
     }
+    return plainMicros / (best * target_.micros(1));
+}
+
+/// Whether a prompt that the draft model has not seen is worth its time.
+bool DraftPolicy::mayRead(const Candidate& candidate, double plainMicros, const StepCosts& draft) {
+    Account& account = accounts_[candidate.id];
+    account.modelPace = 0.0;
+    if (candidate.behind <= kReadAtOnce) {
+        account.missed = 0.0;
+        return true;
+    }
+    if (account.isReading) return true;
+    const double chance = modelChance(account), rest = expectedRest(candidate, account);
+    account.modelPace = paceWithModel(chance, plainMicros, draft);
+    const double ownPace = account.ownPace(plainMicros);
     constexpr double kCautious = 0.4;  // of what it promises to save
-    return candidate.behindMicros <= kCautious * rest * (1.0 - 1.0 / (best * target_.micros(1)));
+    if (candidate.behindMicros > kCautious * rest * (ownPace - account.modelPace)) return false;
+    // What it costs if the model is worse in this reply than in others.
+    const double surely = std::max(0.0, ownPace - paceWithModel(modelSurely(account), plainMicros, draft));
+    // Of what the reply has gained, only for a model that is known.
+    const double trust = model_.trials() / (model_.trials() + 20.0) / 4.0;
+    const double gained = account.tokens * plainMicros * std::max(0.0, 1.0 - 1.0 / account.times.gain());
+    const double bound = kInvested * (account.tokens + rest) * plainMicros - account.invested +
+                         trust * gained + kCautious * rest * surely;
+    if (candidate.behindMicros > bound) return false;
+    // A reply that it has drafted in says what it is worth; another may yet turn out to quote.
+    const double wait = account.model.trials() >= 8.0 ? 0.25 : 1.0;
+    return account.missed >= wait * candidate.behindMicros;
 }
 
 DraftCandidate DraftPolicy::chancesOf(const Candidate& candidate, double plainMicros,
@@ -81,12 +116,11 @@ DraftCandidate DraftPolicy::chancesOf(const Candidate& candidate, double plainMi
     }
     if (candidate.behind < 0 || draft == nullptr || !mayRead(candidate, plainMicros, *draft)) return chances;
     chances.model.acceptance.assign(static_cast<size_t>(candidate.most), modelChance(account));
-    chances.model.surely.assign(static_cast<size_t>(candidate.most), account.model.atLeast(model_));
-    // What came since the last guess is read with the next one; a prompt is an investment into many.
-    constexpr int kSpread = 64;  ///< steps
-    chances.model.extraMicros = candidate.behindMicros;
-    if (candidate.behind > kReadAtOnce)
-        chances.model.extraMicros /= std::clamp(candidate.remaining / 2, 1, kSpread);
+    chances.model.surely.assign(static_cast<size_t>(candidate.most), modelSurely(account));
+    // What it has to read is an investment into more guesses than the next ones.
+    const double most = candidate.behind > kReadAtOnce ? 64.0 : 8.0;  // steps
+    const double spread = std::clamp(expectedRest(candidate, account) / 2.0, 1.0, most);
+    chances.model.extraMicros = candidate.behindMicros / spread;
     return chances;
 }
 
@@ -110,36 +144,44 @@ std::vector<DraftChoice> DraftPolicy::choose(std::span<const Candidate> candidat
     for (const Candidate& candidate : candidates) chances.push_back(chancesOf(candidate, share, draft));
     choices = planDrafts(chances, target_, draft, {mostRows, allowance});
     if (draft != nullptr) probe(candidates, *draft, allowance, mostRows, choices);
-    for (size_t i = 0; i < candidates.size(); ++i)
-        if (choices[i].source == DraftSource::Model && candidates[i].behind > kReadAtOnce)
-            accounts_[candidates[i].id].reading = candidates[i].behindMicros;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+        if (candidates[i].most <= 0) continue;
+        Account& account = accounts_[candidates[i].id];
+        account.isReading = choices[i].source == DraftSource::Model && candidates[i].behind > kReadAtOnce;
+        if (account.isReading) account.reading = candidates[i].behindMicros;
+    }
     return choices;
 }
 
-/// Once the draft model does not pay, a short draft now and then shows whether it would again.
+/// Whether a short draft of the model, which costs so much, may show if it pays in this reply. `share`: of a
+/// plain step's time.
+bool DraftPolicy::mayProbe(const Candidate& candidate, const StepCosts& draft, double share) {
+    const Account& account = accounts_[candidate.id];
+    // What it will be worth is not known better than other replies differ, and by its own trials.
+    const double doubt = 0.35 / std::sqrt(account.model.trials() + 4.0);
+    const double hopeful = paceWithModel(std::min(0.98, modelChance(account) + doubt), share, draft);
+    if (hopeful * kLeastGain > std::min(share, account.ownPace(share))) return false;
+    if (candidate.behind <= kReadAtOnce) return true;
+    const double whole = (account.tokens + expectedRest(candidate, account)) * share;
+    return candidate.behindMicros <= kInvested * whole - account.invested;
+}
+
+/// Where the draft model does not seem to pay, a short draft now and then shows whether it would.
 void DraftPolicy::probe(std::span<const Candidate> candidates, const StepCosts& draft, double allowance,
                         int mostRows, std::vector<DraftChoice>& choices) {
     int rows = static_cast<int>(candidates.size());
+    const double share = target_.micros(rows) / rows;
     for (const DraftChoice& choice : choices) rows += choice.length;
     if (rows + kProbeLength > mostRows) return;
     for (size_t i = 0; i < candidates.size(); ++i) {
         const Candidate& candidate = candidates[i];
         if (candidate.behind < 0 || candidate.most < kProbeLength || choices[i].length > 0) continue;
         Account& account = accounts_[candidate.id];
+        const double surely = modelSurely(account);
         const double cost = kProbeLength * draft.micros(1) + target_.micros(rows + kProbeLength) -
-                            target_.micros(rows) + candidate.behindMicros;
-        if (!account.isProbing &&
-            (cost > kProbeShare * account.times.plain / static_cast<double>(candidates.size()) -
-                        account.probed ||
-             cost > allowance))
-            continue;
-        // Not when it could not pay even if it were better than it is known to be.
-        DraftCandidate hopeful;
-        const double doubt = 1.0 / std::sqrt(model_.trials() + 4.0);
-        hopeful.model.acceptance.assign(static_cast<size_t>(candidate.most),
-                                        std::min(0.98, modelChance(account) + doubt));
-        if (planDrafts({&hopeful, 1}, target_, &draft, {mostRows}).front().length == 0) continue;
-        if (!account.isProbing) account.probed += cost;
+                            target_.micros(rows) - share * surely * (1.0 + surely) +
+                            (candidate.behind <= kReadAtOnce ? candidate.behindMicros : 0.0);
+        if (!account.isProbing && (cost > allowance || !mayProbe(candidate, draft, share))) continue;
         account.isProbing = true;
         choices[i] = {DraftSource::Model, kProbeLength};
         return;
@@ -161,8 +203,17 @@ void DraftPolicy::stepTaken(const Step& step, std::span<const uint64_t> ids) {
     // A plain step neither gains nor loses, whatever it took.
     const double tokens = static_cast<double>(step.sequences + step.accepted) / step.sequences;
     const double plain = step.isPlain() ? took : target_.micros(step.sequences) * tokens;
+    const double each = took / step.sequences;
     for (const uint64_t id : ids) {
         Account& account = accounts_[id];
+        account.tokens += tokens;
+        if (step.draftMicros == 0.0) {
+            constexpr double kFade = 0.9;
+            account.lateMicros = account.lateMicros * kFade + each;
+            account.lateTokens = account.lateTokens * kFade + tokens;
+            if (account.modelPace > 0.0)
+                account.missed = std::max(account.missed + each - tokens * account.modelPace, -2.0 * each);
+        }
         account.times.plain += plain;
         account.times.actual += took;
         account.invested += std::min(step.draftMicros, std::exchange(account.reading, 0.0));
@@ -170,6 +221,21 @@ void DraftPolicy::stepTaken(const Step& step, std::span<const uint64_t> ids) {
     if (!isKnown) return;
     total_.plain += plain * step.sequences;
     total_.actual += took * step.sequences;
+}
+
+bool DraftPolicy::modelMayPay(const StepCosts& draft) const {
+    if (!target_.isKnown()) return true;
+    constexpr double kHope = 0.15;  // replies differ
+    const double plain = target_.micros(1), chance = std::min(0.98, model_.estimate(kModelPrior) + kHope);
+    return paceWithModel(chance, plain, draft) * kLeastGain < plain;
+}
+
+void DraftPolicy::forget(uint64_t id) {
+    const auto account = accounts_.find(id);
+    if (account == accounts_.end()) return;
+    constexpr double kNew = 0.1;
+    usualTokens_ += kNew * (account->second.tokens - usualTokens_);
+    accounts_.erase(account);
 }
 
 double DraftPolicy::gainOf(uint64_t id) const {

@@ -17,17 +17,22 @@ namespace engine {
 ///
 /// Each reply has an account of the time its steps took beside the time that plain steps would have taken. A
 /// step may lose, if its guesses stand no more often than they surely do, no more than what the account holds
-/// and kMostLoss of the reply so far and of the next kHorizon tokens. So drafts that nothing is known about
+/// and kMostLoss of the reply so far and of the next kHorizon tokens of one of usual length; a single step no
+/// more than the next kStepHorizon tokens allow. So drafts that nothing is known about
 /// begin short and grow with their success, and a reply that guesses badly costs at most about kMostLoss more
 /// than without speculation. Replies that run together share what their steps gain: the batch is never
 /// slower, one of its replies may be for a while.
+///
+/// A prompt that the draft model has not seen is an investment. It is made once the model would have earned
+/// back a part of it in what was written without it: so a reply that n-grams write well pays for none. What
+/// it may cost is bounded by what the rest of a reply of usual length surely brings back.
 ///
 /// Knows numbers only, no models; times come from its caller. Engine thread only.
 class DraftPolicy {
   public:
     static constexpr int kMostDrafted = 15;     ///< with the token before them they fill a tile of 16 rows
     static constexpr double kMostLoss = 0.015;  ///< of a reply's time
-    static constexpr int kHorizon = 32;
+    static constexpr int kHorizon = 128, kStepHorizon = 32;  ///< tokens
 
     /// A sequence that decodes in the next step, and what could be drafted for it.
     struct Candidate {
@@ -63,7 +68,10 @@ class DraftPolicy {
     };
     /// `ids`: of its sequences whose account it goes to.
     void stepTaken(const Step& step, std::span<const uint64_t> ids);
-    void forget(uint64_t id) { accounts_.erase(id); }
+    void forget(uint64_t id);
+
+    /// Whether a draft model that had read everything might pay, by what is known of it.
+    bool modelMayPay(const StepCosts& draft) const;
 
     /// Times faster than without drafts, by the measured cost of plain steps: of one reply, of all.
     double gainOf(uint64_t id) const;
@@ -74,10 +82,11 @@ class DraftPolicy {
     static constexpr std::array<int, 5> kMatchClasses{3, 5, 8, 12, 20};
     static constexpr std::array<double, 5> kMatchPriors{0.35, 0.55, 0.7, 0.8, 0.9};
     static constexpr double kModelPrior = 0.7;
-    static constexpr double kSlow = 0.99;  ///< how trials of all replies fade
-    static constexpr double kFirstInvestment =
-        0.01;                                    ///< of a reply, into a draft model that is not known yet
-    static constexpr double kProbeShare = 0.01;  ///< of the time, spent on drafts that may not pay
+    static constexpr double kSlow = 0.99;  ///< how trials of all replies fade, n-grams'
+    /// The model's fade more slowly: how often it is right differs by the kind of text, and a new reply is
+    /// likelier as the last ten were together than as the last one was.
+    static constexpr double kSlower = 0.998;
+    static constexpr double kInvested = 0.010;  ///< of a reply's time, into prompts for the draft model
     static constexpr int kProbeLength = 2;
     static constexpr double kMostDrift = 0.2;  ///< of log costs, after which a plain step is measured again
     static constexpr int kLeastBetweenChecks = 64;  ///< steps
@@ -91,18 +100,29 @@ class DraftPolicy {
         Times times;
         ByMatch ngram;
         Acceptance model;
+        double tokens = 0.0;     ///< written so far
         double invested = 0.0;   ///< micros that the draft model took for prompts
-        double probed = 0.0;     ///< micros spent on probes
         bool isProbing = false;  ///< until its guesses are judged
         double reading = 0.0;    ///< micros for a prompt in the step under way
+        bool isReading = false;  ///< a prompt, in more than one step
+        double modelPace = 0.0;  ///< micros of a token with the draft model, if it had read all; 0: it has
+        double missed = 0.0;     ///< micros that it would have saved since it has not
+        double lateMicros = 0.0, lateTokens = 0.0;  ///< of steps without the draft model; they fade
+        double ownPace(double plainMicros) const {
+            return lateTokens > 0.0 ? lateMicros / lateTokens : plainMicros;
+        }
     };
 
     static size_t matchClass(int matched);
     double ngramChance(const Account& account, int matched) const;
     double modelChance(const Account& account) const;
+    double modelSurely(const Account& account) const;
     DraftCandidate chancesOf(const Candidate& candidate, double plainMicros, const StepCosts* draft);
-    bool mayRead(const Candidate& candidate, double plainMicros, const StepCosts& draft) const;
+    double expectedRest(const Candidate& candidate, const Account& account) const;
+    double paceWithModel(double chance, double plainMicros, const StepCosts& draft) const;
+    bool mayRead(const Candidate& candidate, double plainMicros, const StepCosts& draft);
     double allowanceOf(const Candidate& candidate, double plainMicros);
+    bool mayProbe(const Candidate& candidate, const StepCosts& draft, double share);
     void probe(std::span<const Candidate> candidates, const StepCosts& draft, double allowance, int mostRows,
                std::vector<DraftChoice>& choices);
 
@@ -111,7 +131,8 @@ class DraftPolicy {
     /// Of all replies: what a new one begins with.
     ByMatch ngram_{Acceptance(kSlow), Acceptance(kSlow), Acceptance(kSlow), Acceptance(kSlow),
                    Acceptance(kSlow)};
-    Acceptance model_{kSlow};
+    Acceptance model_{kSlower};
+    double usualTokens_ = 256.0;  ///< of a reply
     Times total_;
     double drift_ = 0.0;       ///< of costs, since a plain step was measured
     int stepsSinceCheck_ = 0;  ///< since a plain step was asked for because of it

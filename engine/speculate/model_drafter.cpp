@@ -62,15 +62,19 @@ Result<std::unique_ptr<ModelDrafter>> ModelDrafter::load(GgufFile file, kernels:
     return drafter;
 }
 
+ModelDrafter::State ModelDrafter::stateFor(std::span<const TokenId> tokens) {
+    RadixCache::Match match = cache_->match(kSpace, tokens);
+    State state;
+    state.tables = std::move(match.tables);
+    state.lock = std::move(match.lock);
+    state.stored.assign(tokens.begin(), tokens.begin() + match.tokens);
+    return state;
+}
+
 ModelDrafter::State& ModelDrafter::stateOf(const Sequence& sequence) {
     const auto [found, isNew] = states_.try_emplace(sequence.id);
     State& state = found->second;
-    if (isNew) {
-        RadixCache::Match match = cache_->match(kSpace, sequence.tokens);
-        state.tables = std::move(match.tables);
-        state.lock = std::move(match.lock);
-        state.stored.assign(sequence.tokens.begin(), sequence.tokens.begin() + match.tokens);
-    }
+    if (isNew) state = stateFor(sequence.tokens);
     // Back to where its own guesses and what came part; the last token is computed again, for its logits.
     const size_t common = std::min(commonPrefix(state.stored, sequence.tokens), sequence.tokens.size() - 1);
     state.stored.resize(common);
@@ -145,21 +149,38 @@ void ModelDrafter::measureReading() {
     }
 }
 
+/// A device that records steps wants few different ones: there, a draft begins with one row or two.
+size_t ModelDrafter::mostFed() const {
+    return ops_.runsAhead() ? 2 : kFed;
+}
+
+double ModelDrafter::catchUpMicros(int behind) const {
+    if (behind <= 0) return 0.0;
+    if (static_cast<size_t>(behind) < mostFed()) return costs_.micros(1 + behind) - costs_.micros(1);
+    // Few rows of a prompt take as long as one: the weights are read.
+    return std::max(prefillMicros_ * behind, costs_.micros(1));
+}
+
 /// Computes a chunk of what is missing; true once drafting can begin.
 bool ModelDrafter::catchUp(State& state, const Sequence& sequence) {
     const size_t stored = state.stored.size(), missing = sequence.tokens.size() - stored;
-    // A device that records steps wants few different ones: there, a draft begins with one row or two.
-    if (missing <= (ops_.runsAhead() ? 2 : kSoon)) return true;
+    if (missing <= mostFed()) return true;
     const size_t count = std::min<size_t>(missing - 1, kChunk);
     if (!reserve(state, static_cast<int>(stored + count))) return false;
     const auto start = clock_();
     compute(state, std::span(sequence.tokens).subspan(stored, count));
-    begunMicros_ += prefillMicros_ * static_cast<double>(count);
-    if (!ops_.runsAhead()) prefillMicros_ = micros(clock_() - start) / static_cast<double>(count);
+    begunMicros_ += catchUpMicros(static_cast<int>(count));
+    noteReading(count, micros(clock_() - start));
     releaseWindows(state);
     if (missing <= kSoon) return true;
     hasRead_ = true;
     return false;
+}
+
+/// A few rows say more about a step than about a row.
+void ModelDrafter::noteReading(size_t rows, double took) {
+    constexpr size_t kEnough = 48;
+    if (!ops_.runsAhead() && rows >= kEnough) prefillMicros_ = took / static_cast<double>(rows);
 }
 
 /// The next row stands behind what is stored. Guesses are not stored yet when this is called, so no rollback
@@ -279,7 +300,49 @@ void ModelDrafter::forget(const Sequence& sequence) {
     states_.erase(found);
 }
 
+void ModelDrafter::prepareLater(const Sequence& sequence) {
+    toPrepare_.push_back(sequence.tokens);
+    if (toPrepare_.size() > kMostPrepared) toPrepare_.pop_front();
+}
+
+bool ModelDrafter::prepareSome() {
+    while (!toPrepare_.empty()) {
+        const std::vector<TokenId>& tokens = toPrepare_.back();
+        // Never its last token: as in the target's cache, that is computed when something follows it.
+        State state = stateFor(tokens);
+        const size_t stored = state.stored.size();
+        const size_t count = std::min({tokens.size() - 1 - stored, static_cast<size_t>(kChunk),
+                                       static_cast<size_t>(std::max(16.0, kMostIdle / prefillMicros_))});
+        if (count > 0 && reserve(state, static_cast<int>(stored + count))) {
+            const auto start = clock_();
+            compute(state, std::span(tokens).subspan(stored, count));
+            ops_.synchronize();
+            noteReading(count, micros(clock_() - start));
+            releaseWindows(state);
+            cache_->extend(state.lock, state.stored, state.tables, true);
+            prepared_ += static_cast<int64_t>(count);
+            return true;
+        }
+        cache_->extend(state.lock, state.stored, state.tables, true);
+        toPrepare_.pop_back();
+    }
+    return false;
+}
+
+void ModelDrafter::erase(std::span<const TokenId> tokens) {
+    std::erase_if(toPrepare_, [&](const std::vector<TokenId>& waiting) {
+        return commonPrefix(waiting, tokens) == std::min(waiting.size(), tokens.size());
+    });
+    cache_->forget(kSpace, tokens);
+}
+
+void ModelDrafter::eraseAll() {
+    toPrepare_.clear();
+    cache_->clear();
+}
+
 void ModelDrafter::abandon() {
+    toPrepare_.clear();
     pending_.clear();
     states_.clear();
     begunMicros_ = 0.0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -49,6 +50,15 @@ class ModelDrafter final : public Drafter {
     /// begin() and collect().
     std::vector<std::vector<TokenId>> propose(std::span<const DraftRequest> requests) override;
     void forget(const Sequence& sequence) override;
+
+    /// The sequence has ended and its conversation may go on: what of it is not computed yet is worth being
+    /// computed when nothing else is to do.
+    void prepareLater(const Sequence& sequence);
+    /// Computes a part of that, which takes about kMostIdle; false when nothing was to do.
+    bool prepareSome();
+    /// Erases what only this conversation uses.
+    void erase(std::span<const TokenId> tokens);
+    void eraseAll();
     /// After an exception: what was stored of running sequences may not have been computed, so it goes.
     void abandon();
 
@@ -56,8 +66,8 @@ class ModelDrafter final : public Drafter {
     int behind(const Sequence& sequence) const;
     /// Cost of a draft step of so many sequences.
     const StepCosts& costs() const { return costs_; }
-    /// Cost of computing a prompt's token while catching up.
-    double microsPerPrefillToken() const { return prefillMicros_; }
+    /// What it takes until drafting can begin when so many tokens before the last are not computed yet.
+    double catchUpMicros(int behind) const;
 
     /// Whether its rounds cannot be timed one by one (Ops::runsAhead); then takeBegunMicros() and
     /// scaleCosts() stand in for that.
@@ -68,12 +78,17 @@ class ModelDrafter final : public Drafter {
     /// The last rounds took `ratio` times what was expected.
     void scaleCosts(double ratio);
     size_t deviceBytes() const { return deviceBytes_; }
+    int64_t preparedTokens() const { return prepared_; }           ///< by prepareSome()
+    int64_t keptTokens() const { return cache_->stats().tokens; }  ///< by the prefix cache
     void checkIntegrity() const;
 
   private:
     static constexpr int kChunk = 256;  ///< rows of one step while catching up
-    static constexpr int kSoon = 32;    ///< behind by at most so many: caught up within the first round
+    static constexpr int kSoon = 32;    ///< behind by at most so many: caught up before the first round
+    static constexpr int kFed = 8;  ///< rows that the first round has at most; more are cheaper as a prompt
     static constexpr int kMostDrafted = 16;
+    static constexpr double kMostIdle = 20'000.0;  ///< micros that a new request may have to wait
+    static constexpr size_t kMostPrepared = 16;    ///< conversations
 
     /// What is stored of one sequence. Tokens [0, stored.size()) are in the tables.
     struct State {
@@ -97,7 +112,10 @@ class ModelDrafter final : public Drafter {
     State& stateOf(const Sequence& sequence);
     bool reserve(State& state, int tokens);
     bool catchUp(State& state, const Sequence& sequence);
+    State stateFor(std::span<const TokenId> tokens);
+    size_t mostFed() const;
     void compute(State& state, std::span<const TokenId> tokens);
+    void noteReading(size_t rows, double took);
     void measureReading();
     Batch batchOf(std::span<const Row> rows, bool wantsLogits) const;
     void draw(std::span<Row> rows, const float* logits);
@@ -116,7 +134,9 @@ class ModelDrafter final : public Drafter {
     std::map<uint64_t, State> states_;  ///< of running sequences, by id
     kernels::DeviceBuffer drawn_;       ///< [maxSequences, kMostDrafted] guesses of the last begin()
     std::vector<Pending> pending_;      ///< not collected yet
-    int targetVocabulary_ = 0;          ///< the target can be fed no other ids
+    std::deque<std::vector<TokenId>> toPrepare_;  ///< the latest last
+    int64_t prepared_ = 0;
+    int targetVocabulary_ = 0;  ///< the target can be fed no other ids
     StepCosts costs_;
     double prefillMicros_ = 0.0;
     std::vector<int> roundRows_;  ///< of the last begin()

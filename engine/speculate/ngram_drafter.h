@@ -17,6 +17,8 @@ class NgramDrafter final : public Drafter {
 
     std::vector<std::vector<TokenId>> propose(std::span<const DraftRequest> requests) override;
     void forget(const Sequence& sequence) override;
+    /// Drops the text of other chats, all of it: one of them is deleted, and whose a text is is not kept.
+    void eraseOthers() { others_ = NgramIndex(); }
 
     /// A proposal and how many tokens before it agreed with the conversation's end, 0 where there is none:
     /// the longer, the likelier it goes on agreeing.

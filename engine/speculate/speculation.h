@@ -19,6 +19,8 @@ struct SpeculationStats {
     int64_t acceptedTokens = 0;
     /// How many times faster decoding was than without drafts, by the measured costs of plain steps.
     double gain = 1.0;
+    int64_t preparedTokens = 0;  ///< read by the draft model while nothing else was to do
+    int64_t keptTokens = 0;      ///< of conversations, whose KV the draft model's prefix cache has
 };
 
 }  // namespace engine

@@ -74,7 +74,7 @@ DraftPolicy::Candidate Speculator::candidate(const Sequence& sequence, const Tra
     candidate.matched = track.ngram.matched;
     if (!usesModel()) return candidate;
     candidate.behind = model_->behind(sequence) - 1;
-    candidate.behindMicros = candidate.behind * model_->microsPerPrefillToken();
+    candidate.behindMicros = model_->catchUpMicros(candidate.behind);
     return candidate;
 }
 
@@ -223,17 +223,46 @@ void Speculator::stepTaken(std::span<const StepPart> parts, int rows, std::chron
 }
 
 void Speculator::forget(const Sequence& sequence) {
-    const auto track = tracks_.find(sequence.id);
-    if (track == tracks_.end()) return;
-    learn(sequence.id, track->second, sequence);
-    tracks_.erase(track);
-    policy_.forget(sequence.id);
-    ngrams_.forget(sequence);
-    if (model_ != nullptr) model_->forget(sequence);
+    if (const auto track = tracks_.find(sequence.id); track != tracks_.end()) {
+        learn(sequence.id, track->second, sequence);
+        tracks_.erase(track);
+        policy_.forget(sequence.id);
+        ngrams_.forget(sequence);
+        if (model_ != nullptr) model_->forget(sequence);
+    }
+    if (!usesModel()) return;
+    const bool mayPay = policy_.modelMayPay(model_->costs());
+    if (sequence.speculation == SpeculationMode::Draft ||
+        (sequence.speculation == SpeculationMode::Auto && mayPay))
+        model_->prepareLater(sequence);
+}
+
+bool Speculator::prepareSome() {
+    if (!usesModel()) return false;
+    try {
+        return model_->prepareSome();
+    } catch (const std::exception&) {
+        abandonModel({});
+        return false;
+    }
+}
+
+void Speculator::erase(std::span<const TokenId> conversation) {
+    ngrams_.eraseOthers();
+    if (model_ != nullptr) model_->erase(conversation);
+}
+
+void Speculator::eraseAll() {
+    ngrams_.eraseOthers();
+    if (model_ != nullptr) model_->eraseAll();
 }
 
 SpeculationStats Speculator::stats() const {
-    return {drafted_, accepted_, policy_.gain()};
+    SpeculationStats stats{drafted_, accepted_, policy_.gain()};
+    if (model_ == nullptr) return stats;
+    stats.preparedTokens = model_->preparedTokens();
+    stats.keptTokens = model_->keptTokens();
+    return stats;
 }
 
 void Speculator::checkIntegrity() const {

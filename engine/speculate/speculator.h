@@ -44,6 +44,12 @@ class Speculator {
     void stepTaken(std::span<const StepPart> parts, int rows, std::chrono::nanoseconds time);
     /// The sequence has ended.
     void forget(const Sequence& sequence);
+    /// Nothing is to do: the draft model reads on in conversations that have ended and may go on, some 20 ms
+    /// of it. False when it had read all.
+    bool prepareSome();
+    /// The conversation is deleted: nothing of it, or of any, stays for drafts.
+    void erase(std::span<const TokenId> conversation);
+    void eraseAll();
 
     bool hasModel() const { return model_ != nullptr; }
     size_t deviceBytes() const { return model_ != nullptr ? model_->deviceBytes() : 0; }

@@ -79,6 +79,10 @@ std::vector<GenerateRequest> requests(float temperature) {
     return all;
 }
 
+constexpr const char* kLongQuestion =
+    "please write a small program that reads a file and counts the words in it, one line at a time. thank "
+    "you, that was very helpful. can you also explain why the sky is blue and water is wet?";
+
 struct Counts {
     int drafted = 0, accepted = 0;
     int rejected() const { return drafted - accepted; }
@@ -290,17 +294,70 @@ TEST(SpeculationInTheEngine, KeepsWhatARollbackNeedsInSlidingWindows) {
 TEST(SpeculationInTheEngine, DraftsAtOnceInTheNextTurnOfAConversation) {
     const Pair pair;
     EngineDriver plain(pair.options(SpeculationMode::Off)), drafting(pair.options(SpeculationMode::Draft));
-    GenerateRequest first = EngineDriver::ask(
-        "please write a small program that reads a file and counts the words in it, one line at a time. "
-        "thank "
-        "you, that was very helpful. can you also explain why the sky is blue and water is wet?",
-        24);
+    GenerateRequest first = EngineDriver::ask(kLongQuestion, 24);
     const Outcome answer = drafting.run(first);
     const GenerateRequest second = EngineDriver::next(first, answer, "and why is it so?");
     const Outcome expected = plain.run(second);
     const Outcome& outcome = drafting.run(second);
     EXPECT_EQ(outcome.ids, expected.ids);
     EXPECT_GT(outcome.stats.draftedTokens, 0);
+}
+
+TEST(SpeculationInTheEngine, ReadsAConversationForTheDraftModelWhileItIsIdle) {
+    const Pair pair;
+    EngineDriver busy(pair.options(SpeculationMode::Draft)), idle(pair.options(SpeculationMode::Draft));
+    GenerateRequest first = EngineDriver::ask(kLongQuestion, 1);
+    const Outcome answer = idle.run(first);
+    EXPECT_EQ(idle.engine->stats().speculation.preparedTokens, 0) << "the reply comes first";
+    while (idle.step()) continue;
+    const int64_t prepared = idle.engine->stats().speculation.preparedTokens;
+    EXPECT_EQ(prepared, answer.stats.promptTokens) << "all but the last token";
+    GenerateRequest second = EngineDriver::next(first, answer, "why?");
+    second.maxNewTokens = 4;
+    const Outcome warm = idle.run(second);
+    busy.run(first);
+    const Outcome cold = busy.run(second);  // at once
+    EXPECT_EQ(warm.ids, cold.ids);
+    EXPECT_GT(warm.stats.draftedTokens, cold.stats.draftedTokens) << "its first step drafts";
+    idle.engine->checkIntegrity();
+    while (idle.step()) continue;
+    EXPECT_LT(idle.engine->stats().speculation.preparedTokens - prepared, 16)
+        << "what it read while drafting is not read again";
+    for (const SpeculationMode mode : {SpeculationMode::Off, SpeculationMode::Ngram}) {
+        EngineDriver without(pair.options(SpeculationMode::Draft));
+        first.speculate = mode;
+        without.run(first);
+        while (without.step()) continue;
+        EXPECT_EQ(without.engine->stats().speculation.preparedTokens, 0) << toString(mode);
+    }
+}
+
+TEST(SpeculationInTheEngine, KeepsNothingOfADeletedConversationForDrafts) {
+    const Pair pair;
+    for (const bool keepsPrefixes : {true, false}) {
+        EngineOptions options = pair.options(SpeculationMode::Draft);
+        options.prefixCache = keepsPrefixes;
+        EngineDriver driver(options);
+        GenerateRequest request = EngineDriver::ask(kLongQuestion, 24);
+        const Outcome answer = driver.run(request);
+        GenerateRequest whole = EngineDriver::next(request, answer, "");
+        whole.messages.erase(whole.messages.size() - 1);
+        whole.generatedIds.pop_back();
+        driver.engine->forget(whole);  // before the rest of it was read, too
+        while (driver.step()) continue;
+        EXPECT_EQ(driver.engine->stats().speculation.keptTokens, 0);
+        driver.run(request);
+        while (driver.step()) continue;
+        EXPECT_GT(driver.engine->stats().speculation.keptTokens, 100);
+        driver.engine->forget(whole);
+        while (driver.step()) continue;
+        EXPECT_EQ(driver.engine->stats().speculation.keptTokens, 0);
+        driver.run(request);
+        driver.engine->forgetEverything();
+        while (driver.step()) continue;
+        EXPECT_EQ(driver.engine->stats().speculation.keptTokens, 0);
+        driver.engine->checkIntegrity();
+    }
 }
 
 TEST(SpeculationInTheEngine, SaysWhatIsMissingWhenARequestWantsADraftModel) {

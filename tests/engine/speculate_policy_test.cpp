@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -24,6 +23,13 @@ struct World {
     int promptTokens = 40;
 
     double targetMicros(int rows) const { return target[static_cast<size_t>(rows)]; }
+    /// Micros until the draft model can draft that has to compute so many tokens before the last: as
+    /// ModelDrafter does it, a few rows more in its first step or rows of a prompt.
+    double catchUpMicros(int behind) const {
+        if (behind <= 0) return 0.0;
+        if (behind < 8) return draft[static_cast<size_t>(1 + behind)] - draft[1];
+        return std::max(behind * readMicros, draft[1]);
+    }
     StepCosts measured(const std::array<double, 17>& truth, double error) const {
         std::array<double, StepCosts::kRows.size()> micros{};
         for (size_t i = 0; i < micros.size(); ++i)
@@ -82,26 +88,32 @@ class Simulation {
     double reply(Mode mode, int tokens) {
         return reply(mode, Text(world_, tokens, static_cast<unsigned>(id_ + 1)));
     }
-    double reply(Mode mode, const Text& text) {
+    /// `read`: tokens of the prompt that the draft model has in its cache.
+    double reply(Mode mode, const Text& text, int read = 0) {
         ++id_;
         double time = 0.0;
-        int behind = text.promptTokens;
+        int missing = text.promptTokens - read;
+        hasRead_ = false;
         for (int done = 0; done < text.tokens();) {
             const auto at = static_cast<size_t>(done);
             const int remaining = text.tokens() - done, matched = text.matched[at];
-            const int found = std::min(text.found[at], most(remaining));
+            const int found = std::min(text.found[at], most(remaining)), behind = missing - 1;
             const DraftChoice choice = chosen(mode, remaining, found, matched, behind);
             DraftPolicy::Step step{1, 1, 0, 0.0, 0.0};
             if (choice.source == DraftSource::Model && choice.length > 0) {
-                step.draftMicros = behind * world_.readMicros;
-                if (behind <= 32) {
-                    step.draftMicros += choice.length * world_.draft[1];
+                hasRead_ = true;
+                if (behind > kSoon) {
+                    const int chunk = std::min(behind, 256);
+                    step.draftMicros = world_.catchUpMicros(chunk);
+                    missing -= chunk;
+                } else {
+                    step.draftMicros = world_.catchUpMicros(behind) + choice.length * world_.draft[1];
                     step.rows += choice.length;
                     step.accepted = std::min(text.modelRuns[at], choice.length);
-                    if (mode == Mode::Auto)
-                        policy_.modelJudged(id_, step.accepted, step.accepted < choice.length);
+                    policy_.modelJudged(id_, step.accepted, step.accepted < choice.length);
+                    // It has not computed its last guess.
+                    missing = (step.accepted == choice.length ? 1 : 0) - step.accepted;
                 }
-                behind = -step.accepted;
             } else if (choice.source == DraftSource::Ngram) {
                 step.rows += choice.length;
                 step.accepted = std::min(text.ngramRuns[at], choice.length);
@@ -111,17 +123,19 @@ class Simulation {
             step.targetMicros = world_.targetMicros(step.rows) * disturbed;
             time += step.targetMicros + step.draftMicros;
             const int came = step.accepted + 1;
-            if (mode == Mode::Auto) {
+            if (mode == Mode::Auto || mode == Mode::Ngram) {
                 const int seen = std::min(came, found), stood = std::min(text.ngramRuns[at], seen);
                 if (seen > 0) policy_.ngramJudged(id_, matched, stood, stood < seen);
-                policy_.stepTaken(step, {&id_, 1});
             }
-            behind = std::max(0, behind) + came;
+            if (mode != Mode::Off) policy_.stepTaken(step, {&id_, 1});
+            missing += came;
             done += came;
         }
         policy_.forget(id_);
         return time;
     }
+    /// Whether the draft model had a part in the last reply.
+    bool hasRead() const { return hasRead_; }
 
   private:
     static int most(int remaining) { return std::min(DraftPolicy::kMostDrafted, remaining - 1); }
@@ -133,7 +147,7 @@ class Simulation {
                 return {DraftSource::Model, std::min(most(remaining), 3)};
             case Mode::Auto: {
                 const DraftPolicy::Candidate candidate{
-                    id_, most(remaining), remaining, found, matched, behind, behind * world_.readMicros};
+                    id_, most(remaining), remaining, found, matched, behind, world_.catchUpMicros(behind)};
                 return policy_.choose({&candidate, 1}, &draft_, 64).front();
             }
             case Mode::Off:
@@ -146,7 +160,9 @@ class Simulation {
     std::mt19937 random_;
     StepCosts draft_;
     DraftPolicy policy_;
+    static constexpr int kSoon = 32;  ///< behind by more, nothing is drafted in the step that reads
     uint64_t id_ = 0;
+    bool hasRead_ = false;
 };
 
 World randomWorld(std::mt19937& random) {
@@ -199,7 +215,8 @@ TEST(DraftPolicy, LosesLittleAfterAReplyTurnsFromAQuotationToProse) {
         turned.turns = 128;
         Simulation all(turned), half(turned);
         const double before = half.reply(Mode::Auto, 128), both = all.reply(Mode::Auto, 256);
-        ASSERT_LE(both - before, 128.0 * world.targetMicros(1) * 1.2) << "round " << round;
+        // Mostly what it had gained before.
+        ASSERT_LE(both - before, 128.0 * world.targetMicros(1) * 1.25) << "round " << round;
         ASSERT_LE(both, 256.0 * world.targetMicros(1) / 0.97) << "round " << round;
     }
 }
@@ -249,7 +266,7 @@ double batch(const World& world, std::span<const Text> texts, bool guesses) {
             const auto at = static_cast<size_t>(done[i]);
             const int most = std::min(DraftPolicy::kMostDrafted, remaining - 1);
             candidates.push_back({i, most, remaining, std::min(texts[i].found[at], most),
-                                  texts[i].matched[at], behind[i], behind[i] * world.readMicros});
+                                  texts[i].matched[at], behind[i] - 1, world.catchUpMicros(behind[i] - 1)});
             ids.push_back(i);
         }
         if (ids.empty()) return sum;
@@ -265,14 +282,14 @@ double batch(const World& world, std::span<const Text> texts, bool guesses) {
             int accepted = std::min(isModel ? text.modelRuns[at] : text.ngramRuns[at], length);
             if (isModel) {
                 step.draftMicros += candidates[c].behindMicros;
-                if (behind[ids[c]] > 32) {  // it was read, and nothing drafted
+                if (behind[ids[c]] > 33) {  // it was read, and nothing drafted
                     step.draftMicros -= length * draft.micros(1);
                     accepted = 0;
                 } else {
                     step.rows += length;
                     policy.modelJudged(ids[c], accepted, accepted < length);
                 }
-                behind[ids[c]] = -accepted;
+                behind[ids[c]] = (accepted == length ? 1 : 0) - accepted;
             } else {
                 step.rows += length;
             }
@@ -280,7 +297,7 @@ double batch(const World& world, std::span<const Text> texts, bool guesses) {
             const int stood = std::min(text.ngramRuns[at], seen);
             if (seen > 0) policy.ngramJudged(ids[c], candidates[c].matched, stood, stood < seen);
             step.accepted += accepted;
-            behind[ids[c]] = std::max(0, behind[ids[c]]) + came;
+            behind[ids[c]] += came;
             done[ids[c]] += came;
         }
         step.draftMicros = std::max(0.0, step.draftMicros);
@@ -312,8 +329,8 @@ TEST(DraftPolicy, NeverMakesTheRepliesOfABatchSlowerByMoreThanThreePercent) {
 }
 
 /// Replies of a real pair (tests/tools/trace_speculation.py), by kind of prompt.
-std::map<std::string, std::vector<Text>> realReplies() {
-    std::map<std::string, std::vector<Text>> kinds;
+std::vector<std::pair<std::string, std::vector<Text>>> realReplies() {
+    std::vector<std::pair<std::string, std::vector<Text>>> kinds;
     std::ifstream file(ALCOVE_TEST_DATA "/data/prompts/traces.jsonl");
     for (std::string line; std::getline(file, line);) {
         const auto json = nlohmann::json::parse(line);
@@ -324,7 +341,9 @@ std::map<std::string, std::vector<Text>> realReplies() {
         json["matched"].get_to(text.matched);
         json["ngram"].get_to(text.ngramRuns);
         json["model"].get_to(text.modelRuns);
-        kinds[name.substr(0, name.rfind('-'))].push_back(std::move(text));
+        const std::string kind = name.substr(0, name.rfind('-'));
+        if (kinds.empty() || kinds.back().first != kind) kinds.emplace_back(kind, std::vector<Text>());
+        kinds.back().second.push_back(std::move(text));
     }
     return kinds;
 }
@@ -332,33 +351,54 @@ std::map<std::string, std::vector<Text>> realReplies() {
 struct Machine {
     const char* name;
     std::array<double, 8> target;  ///< micros of StepCosts::kRows
-    double draft, read;            ///< of a draft step, of a prompt's row in the draft model
+    std::array<double, 8> draft;   ///< the same of the draft model
+    double read;                   ///< of a prompt's row in the draft model
+    double noise = 0.0;            ///< of a step's time, relative
+};
+
+/// As check_speculation.py has them: in one process the modes of each prompt one after another, the prompts
+/// in the order of their kinds. Tokens of the template before a question are known from the one before; a
+/// prompt that the draft model has read for one mode is read for the others.
+struct Replies {
+    static constexpr int kTemplate = 16;  ///< tokens
+    Simulation simulation;
+    bool isFirst = true;
+    std::array<double, 4> times(const Text& text, std::span<const Mode> order) {
+        std::array<double, 4> times{};
+        int read = isFirst ? 0 : kTemplate;
+        for (const Mode mode : order) {
+            times[static_cast<size_t>(mode)] = simulation.reply(mode, text, read);
+            if (simulation.hasRead()) read = text.promptTokens - 1;
+        }
+        isFirst = false;
+        return times;
+    }
 };
 
 class OnRealReplies : public ::testing::TestWithParam<Machine> {};
 
 TEST_P(OnRealReplies, AutoIsNeverSlowerThanPlainAndNearlyAsFastAsTheBestFixedMode) {
     const Machine& machine = GetParam();
-    StepCosts target;
+    StepCosts target, draft;
     target.set(machine.target);
+    draft.set(machine.draft);
     World world;
     world.readMicros = machine.read;
+    world.noise = machine.noise;
     for (size_t rows = 1; rows < world.target.size(); ++rows) {
         world.target[rows] = target.micros(static_cast<int>(rows));
-        world.draft[rows] = machine.draft;
+        world.draft[rows] = draft.micros(static_cast<int>(rows));
     }
     const auto kinds = realReplies();
     ASSERT_EQ(kinds.size(), 10u);
-    // One process answers all of them, in this order.
-    std::array<Simulation, 4> simulations{Simulation(world), Simulation(world), Simulation(world),
-                                          Simulation(world)};
+    constexpr std::array<Mode, 4> kOrder{Mode::Off, Mode::Auto, Mode::Ngram, Mode::Model};
+    constexpr std::array<Mode, 4> kReversed{Mode::Model, Mode::Ngram, Mode::Auto, Mode::Off};
+    Replies replies{Simulation(world)};
     for (const auto& [kind, texts] : kinds) {
         std::array<double, 4> sums{};
-        for (const Text& text : texts) {
-            std::array<double, 4> times{};
-            for (size_t mode = 0; mode < times.size(); ++mode)
-                times[mode] = simulations[mode].reply(static_cast<Mode>(mode), text);
-            EXPECT_LE(times[3], times[0] / 0.97) << kind;
+        for (size_t i = 0; i < texts.size(); ++i) {
+            const auto times = replies.times(texts[i], i % 2 == 0 ? kOrder : kReversed);
+            EXPECT_LE(times[3], times[0] / 0.97) << kind << " " << i;
             for (size_t mode = 0; mode < times.size(); ++mode) sums[mode] += times[mode];
         }
         const double best = std::min({sums[0], sums[1], sums[2]});
@@ -374,14 +414,30 @@ TEST_P(OnRealReplies, AutoIsNeverSlowerThanPlainAndNearlyAsFastAsTheBestFixedMod
 INSTANTIATE_TEST_SUITE_P(
     , OnRealReplies,
     ::testing::Values(
-        // Two cores with AVX-512 VNNI, the 1.5B and the 0.5B, as measured.
-        Machine{"TwoCores", {24e3, 36e3, 42e3, 47e3, 59e3, 71e3, 95e3, 118e3}, 11e3, 3.2e3},
+        // Two cores with AVX-512 VNNI, the 1.5B and the 0.5B, as measured on one day and on another.
+        Machine{"TwoCores",
+                {24e3, 36e3, 42e3, 47e3, 59e3, 71e3, 95e3, 118e3},
+                {11e3, 15e3, 16e3, 17e3, 22e3, 27e3, 38e3, 50e3},
+                1.32e3},
+        Machine{"TwoCoresWithDearerPlainSteps",
+                {29e3, 38e3, 43e3, 48e3, 60e3, 71e3, 95e3, 118e3},
+                {11e3, 15e3, 16e3, 17e3, 22e3, 27e3, 38e3, 50e3},
+                1.32e3},
         // A card with an 8B-cost target: rows are nearly free, the draft a fifth of a step.
-        Machine{"Card", {2660, 2700, 2720, 2740, 2790, 2850, 3300, 3400}, 550, 13},
+        Machine{"Card",
+                {2660, 2700, 2720, 2740, 2790, 2850, 3300, 3400},
+                {550, 555, 560, 565, 575, 585, 620, 650},
+                13},
         // A card that is faster at both.
-        Machine{"FastCard", {1310, 1370, 1400, 1430, 1500, 1580, 1900, 2000}, 400, 10},
+        Machine{"FastCard",
+                {1310, 1370, 1400, 1430, 1500, 1580, 1900, 2000},
+                {400, 405, 410, 415, 425, 435, 460, 490},
+                10},
         // Many cores: compute is cheap beside memory.
-        Machine{"ManyCores", {20e3, 20.5e3, 21e3, 21.5e3, 23e3, 25e3, 31e3, 38e3}, 6e3, 300}),
+        Machine{"ManyCores",
+                {20e3, 20.5e3, 21e3, 21.5e3, 23e3, 25e3, 31e3, 38e3},
+                {6e3, 6.2e3, 6.4e3, 6.6e3, 7e3, 8e3, 10e3, 12e3},
+                300}),
     [](const auto& test) { return std::string(test.param.name); });
 
 World cheapRows() {
@@ -428,7 +484,7 @@ TEST(DraftPolicy, AccountsForEachReplySoThatOneDoesNotPayForAnother) {
     policy.setCosts(world.measured(world.target, 1.0));
     const uint64_t good = 1, bad = 2;
     policy.stepTaken({16, 1, 15, 0.0, 2760.0}, {&good, 1});
-    policy.stepTaken({16, 1, 0, 0.0, 5200.0}, {&bad, 1});
+    for (int step = 0; step < 3; ++step) policy.stepTaken({16, 1, 0, 0.0, 5200.0}, {&bad, 1});
     EXPECT_GT(policy.gainOf(good), 10.0);
     EXPECT_NEAR(policy.gainOf(bad), 0.5, 0.02);
     const DraftPolicy::Candidate again{bad, 15, 200, 15, 32, -1, 0.0};

@@ -9,8 +9,10 @@ next to nothing over the whole set. Prints a table by kind of prompt (the id up 
         [--modes off,auto,ngram,draft] [--temps 0,0.8] [-n 96] [--together N] [-- further options of generate]
     check_speculation.py … --ignore-eos -n 256 --temps 0 --repeat 2 --at-least 0.97 --of-best 0.95
 
-The modes of one prompt run one after another, so a machine that is busy for a while is busy for all of them;
-`--repeat` takes the best of several runs (from the second on a draft model has the prompt in its cache).
+The modes of one prompt run one after another, so a machine that is busy for a while is busy for all of them; of
+every second prompt of a kind in reverse. The draft model reads a prompt for the first mode that asks it and has it in
+its cache for those after, so `auto` pays for it with one prompt and `draft` with the next. `--repeat` takes the best of
+several runs (from the second on a draft model has the prompt in its cache).
 `--least MODE=RATIO` fails when a mode is not so many times as fast as `off` over the whole set, `--at-least` when `auto` is slower than that share of `off` for any prompt, `--of-best` when it is slower than that share of the best fixed mode for any kind.
 
 `--together N` keeps N replies of mixed prompts, temperatures and modes running at a time, the ones of `off` too, in a
@@ -47,8 +49,12 @@ def choose(path, each):
 
 def run(args, prompts):
     """{(id, temperature, mode): [result, ...]}"""
-    jobs = [(prompt, temperature, mode) for prompt in prompts for temperature in args.temps
-            for _ in range(args.repeat) for mode in args.modes]
+    seen = collections.Counter()
+    jobs = []
+    for prompt in prompts:
+        seen[kind_of(prompt["id"])] += 1
+        modes = args.modes if seen[kind_of(prompt["id"])] % 2 else args.modes[::-1]
+        jobs += [(prompt, temperature, mode) for temperature in args.temps for _ in range(args.repeat) for mode in modes]
     if args.together > 1:
         random.Random(1).shuffle(jobs)
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
