@@ -179,7 +179,7 @@ TEST(SchedulerPauses, AShortQuestionDoesNotWaitForALongOnesRows) {
     }
     EXPECT_TRUE(together) << "short ones share a chunk";
     // The rest of the chunk that was on its way, then 32 layers of 0.34 ms between steps of 3 ms.
-    EXPECT_LE(desk.now - asked, ofMicros(250'000 + 32 / 5 * 4800 + 2 * 4800));
+    EXPECT_LE(desk.now - asked, ofMicros(250'000 + 6 * 4800 + 2 * 4800));
 }
 
 TEST(SchedulerPauses, ALeavingSequenceTakesItsChunkWithItAndTheOthersBeginAnew) {
