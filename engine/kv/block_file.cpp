@@ -11,6 +11,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "engine/durations.h"
+
 namespace engine {
 namespace {
 
@@ -111,8 +113,7 @@ double measureFileReading(const std::filesystem::path& path, size_t bytes) {
             const auto start = std::chrono::steady_clock::now();
             const Descriptor again = openForReading(path);
             if (again.isOpen() && again.read(content.data(), bytes))
-                micros = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
-                             .count();
+                micros = inMicros(std::chrono::steady_clock::now() - start);
         }
     }
     ::unlink(path.c_str());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/durations.h"
 #include "engine/kv/radix_node.h"
 
 namespace engine {
@@ -154,9 +155,7 @@ void RadixCache::upload(const BlockContent& content, std::span<const int32_t> bl
     if (node.uploads != 0)
         underway_.emplace_back(node.uploads, content.bytes);
     else
-        tier_->noteUpload(
-            content.bytes.size(),
-            std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
+        tier_->noteUpload(content.bytes.size(), inMicros(std::chrono::steady_clock::now() - start));
 }
 
 /// Goes on where the device's tree ended, with blocks from the tier.

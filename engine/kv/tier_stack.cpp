@@ -3,14 +3,9 @@
 #include <chrono>
 #include <utility>
 
+#include "engine/durations.h"
+
 namespace engine {
-namespace {
-
-double microsSince(std::chrono::steady_clock::time_point start) {
-    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
-}
-
-}  // namespace
 
 void TierStack::Rate::observe(size_t bytes, double micros) {
     if (bytes == 0 || micros <= 0.0) return;
@@ -88,7 +83,7 @@ std::optional<BlockContent> TierStack::find(const BlockKey& parent, int depth,
         return std::nullopt;
     const auto start = std::chrono::steady_clock::now();
     auto content = disk_->get(onDisk.first, [this](size_t size) { return memory(size); });
-    read_.observe(bytes, microsSince(start));
+    read_.observe(bytes, inMicros(std::chrono::steady_clock::now() - start));
     return content;
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "engine/durations.h"
 #include "engine/runtime/device.h"
 #include "engine/runtime/layer_costs.h"
 #include "engine/runtime/local_engine.h"
@@ -10,13 +11,6 @@
 
 /// LocalEngine: from a file to something that can step.
 namespace engine {
-namespace {
-
-double millisSince(std::chrono::steady_clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
-}  // namespace
 
 Result<std::unique_ptr<Engine>> LocalEngine::load(const EngineOptions& options, const LoadProgress& progress,
                                                   Clock clock) {
@@ -94,7 +88,7 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     if (!transformer) return tl::unexpected<Error>(transformer.error());
     transformer_ = std::move(*transformer);
     ops_->synchronize();
-    weightsMillis_ = millisSince(beforeWeights);
+    weightsMillis_ = inMillis(std::chrono::steady_clock::now() - beforeWeights);
     pools_.reserve(layout.groups.size());
     const size_t perToken = layout.bytesPerToken();
     for (const KvGroupLayout& group : layout.groups) {
@@ -121,7 +115,7 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     model_ = {config_.name,          config_.architectureName, limits_.maxContext,
               config_.contextLength, chatTemplate != nullptr,  tokenizer_->vocabularyHash()};
     if (auto built = buildSpeculator(options, kvType, progress); !built) return built;
-    loadMillis_ = millisSince(start);
+    loadMillis_ = inMillis(std::chrono::steady_clock::now() - start);
     peakBytes_ = ops_->peakBytes();
     publishStats();
     return {};

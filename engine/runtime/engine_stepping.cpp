@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "engine/durations.h"
 #include "engine/runtime/local_engine.h"
 #include "engine/speculate/verification.h"
 
@@ -10,9 +11,6 @@
 namespace engine {
 namespace {
 
-double millis(std::chrono::nanoseconds time) {
-    return std::chrono::duration<double, std::milli>(time).count();
-}
 double perSecond(int count, std::chrono::nanoseconds time) {
     return time.count() > 0 ? count / std::chrono::duration<double>(time).count() : 0.0;
 }
@@ -56,7 +54,7 @@ bool LocalEngine::stepOnce() {
 void LocalEngine::begin(const Sequence& sequence) {
     Reply& reply = replies_.at(sequence.id);
     reply.stats.cachedTokens = sequence.cachedTokens;
-    reply.stats.queueMillis = millis(sequence.started - sequence.submitted);
+    reply.stats.queueMillis = inMillis(sequence.started - sequence.submitted);
     queue_.add(reply.stats.queueMillis);
     promptTokens_ += sequence.promptTokens;
     cachedTokens_ += sequence.cachedTokens;
@@ -139,9 +137,9 @@ void LocalEngine::accept(Sequence& sequence, TokenId id, std::chrono::nanosecond
         reply.firstToken = now;
         stats.prefillTokens = sequence.prefilledTokens;
         stats.prefillTokensPerSecond = perSecond(stats.prefillTokens, now - sequence.started);
-        firstTokens_.add(millis(now - reply.submitted));
+        firstTokens_.add(inMillis(now - reply.submitted));
     } else {
-        gaps_.add(millis(now - reply.lastToken));
+        gaps_.add(inMillis(now - reply.lastToken));
     }
     reply.lastToken = now;
     stats.contextTokens = static_cast<int>(sequence.tokens.size());
@@ -171,7 +169,7 @@ void LocalEngine::finish(RequestId id, FinishReason reason) {
     if (std::string rest = reply.stops.stopped() ? std::string() : reply.flush(); !rest.empty())
         emit(TextDelta{id, std::move(rest), {}});
     RequestStats& stats = reply.stats;
-    if (stats.newTokens > 0) stats.ttftMillis = millis(reply.firstToken - reply.submitted);
+    if (stats.newTokens > 0) stats.ttftMillis = inMillis(reply.firstToken - reply.submitted);
     if (stats.newTokens > 1)
         stats.decodeTokensPerSecond = perSecond(stats.newTokens - 1, reply.lastToken - reply.firstToken);
     emit(Finished{id, reason, stats});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/durations.h"
 #include "engine/kv/block_table.h"
 
 namespace engine {
@@ -58,7 +59,7 @@ LayerCosts measureLayerCosts(Transformer& transformer, std::span<KvBlockPool> po
             const auto start = clock();
             transformer.advance(layers, pools);
             ops.synchronize();
-            const double took = std::chrono::duration<double, std::micro>(clock() - start).count() / layers;
+            const double took = inMicros(clock() - start) / layers;
             best = count == 0 ? took : std::min(best, took);
         }
         return best;

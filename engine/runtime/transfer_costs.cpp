@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/durations.h"
 #include "engine/kv/block_table.h"
 
 namespace engine {
@@ -28,8 +29,7 @@ TierCosts measureTransfers(kernels::Ops& ops, std::span<KvBlockPool> pools, Tier
         writeBlock(ops, pools, blocks, content);
         ops.awaitUploads();
         ops.synchronize();
-        const double micros =
-            std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+        const double micros = inMicros(std::chrono::steady_clock::now() - start);
         best = count == 0 ? micros : std::min(best, micros);
     }
     costs.upload = best / bytes;

@@ -2,14 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/durations.h"
+
 namespace engine {
-namespace {
-
-double micros(std::chrono::nanoseconds time) {
-    return std::chrono::duration<double, std::micro>(time).count();
-}
-
-}  // namespace
 
 void ChunkShape::add(int first, int count) {
     rows += count;
@@ -42,13 +37,13 @@ int LayerCosts::rowsWithin(double micros, const ChunkShape& shape, int first, in
 void CostModel::observeDecode(int rows, std::chrono::nanoseconds took) {
     if (rows <= 0 || took.count() <= 0) return;
     double& average = decodeStep_[static_cast<size_t>(std::min(rows, kMostRows))];
-    const double value = micros(took);
+    const double value = inMicros(took);
     average = average == 0.0 ? value : average + 0.1 * (std::min(value, 4.0 * average) - average);
 }
 
 void CostModel::observeLayers(const ChunkShape& shape, int layers, std::chrono::nanoseconds took) {
     if (layers <= 0 || shape.rows <= 0.0 || took.count() <= 0) return;
-    const double value = micros(took) / layers;
+    const double value = inMicros(took) / layers;
     if (!layer_.isKnown()) {
         layer_.row = value / shape.rows;
         return;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/durations.h"
+
 namespace engine {
 namespace {
 
@@ -30,8 +32,7 @@ class ResponseRatioPolicy final : public SchedulingPolicy {
 
   private:
     static double ratio(const Sequence& sequence, std::chrono::nanoseconds now, double tokenMicros) {
-        const double waited =
-            std::max(0.0, std::chrono::duration<double, std::micro>(now - sequence.submitted).count());
+        const double waited = std::max(0.0, inMicros(now - sequence.submitted));
         // An admitted sequence knows what is left; a waiting one what its prefix cache lacked.
         const int left =
             sequence.tables.empty() ? sequence.remaining() - sequence.cachedTokens : sequence.remaining();

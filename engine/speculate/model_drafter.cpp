@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/durations.h"
 #include "engine/runtime/memory_plan.h"
 #include "engine/sampling/sampler.h"
 
@@ -12,10 +13,6 @@ size_t commonPrefix(std::span<const TokenId> a, std::span<const TokenId> b) {
     const size_t most = std::min(a.size(), b.size());
     return static_cast<size_t>(
         std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(most), b.begin()).first - a.begin());
-}
-
-double micros(std::chrono::nanoseconds time) {
-    return std::chrono::duration<double, std::micro>(time).count();
 }
 
 }  // namespace
@@ -145,7 +142,7 @@ void ModelDrafter::measureReading() {
         const auto start = clock_();
         compute(state, chunk);
         ops_.synchronize();
-        prefillMicros_ = micros(clock_() - start) / static_cast<double>(chunk.size());
+        prefillMicros_ = inMicros(clock_() - start) / static_cast<double>(chunk.size());
     }
 }
 
@@ -170,7 +167,7 @@ bool ModelDrafter::catchUp(State& state, const Sequence& sequence) {
     const auto start = clock_();
     compute(state, std::span(sequence.tokens).subspan(stored, count));
     begunMicros_ += catchUpMicros(static_cast<int>(count));
-    noteReading(count, micros(clock_() - start));
+    noteReading(count, inMicros(clock_() - start));
     releaseWindows(state);
     if (missing <= kSoon) return true;
     hasRead_ = true;
@@ -236,7 +233,7 @@ void ModelDrafter::round(std::vector<Row>& rows) {
     roundRows_.push_back(count);
     begunMicros_ += costs_.micros(count);
     if (!ops_.runsAhead() && rows.size() == batch.tokens.size())
-        costs_.observePlain(count, micros(clock_() - start));
+        costs_.observePlain(count, inMicros(clock_() - start));
 }
 
 std::vector<ModelDrafter::Begun> ModelDrafter::begin(std::span<const DraftRequest> requests) {
@@ -317,7 +314,7 @@ bool ModelDrafter::prepareSome() {
             const auto start = clock_();
             compute(state, std::span(tokens).subspan(stored, count));
             ops_.synchronize();
-            noteReading(count, micros(clock_() - start));
+            noteReading(count, inMicros(clock_() - start));
             releaseWindows(state);
             cache_->extend(state.lock, state.stored, state.tables, true);
             prepared_ += static_cast<int64_t>(count);

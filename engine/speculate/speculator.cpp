@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <exception>
 
+#include "engine/durations.h"
+
 namespace engine {
 namespace {
 
 constexpr int kFixedNgram = 7, kFixedModel = 3;  ///< draft lengths of the modes that do not choose
-
-double inMicros(std::chrono::nanoseconds time) {
-    return std::chrono::duration<double, std::micro>(time).count();
-}
 
 }  // namespace
 

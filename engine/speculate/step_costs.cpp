@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/durations.h"
 #include "engine/kv/block_table.h"
 
 namespace engine {
@@ -90,7 +91,7 @@ StepCosts measureStepCosts(Transformer& transformer, std::span<KvBlockPool> pool
         std::vector<int32_t> drawn(static_cast<size_t>(rows));
         ops.sample(transformer.forward(decodeBatch(rows, tables), pools), vocabulary, sampling, drawn);
         ops.synchronize();
-        return std::chrono::duration<double, std::micro>(clock() - start).count();
+        return inMicros(clock() - start);
     };
     // The largest first: its rows fill what the smaller ones see, and memory gets warm.
     run(StepCosts::kRows.back());
