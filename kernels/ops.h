@@ -36,16 +36,40 @@ struct DeviceInfo {
     size_t freeBytes = 0;
 };
 
-/// Owns bytes on a device, 256-byte aligned. Must not outlive its Ops.
-class DeviceBuffer {
+/// What owners of an Ops' memory share; they differ in how they give it back.
+class OpsMemory {
   public:
-    DeviceBuffer() = default;
-    DeviceBuffer(Ops* ops, void* data, size_t bytes) : ops_(ops), data_(data), bytes_(bytes) {}
-    DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
-    DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
+    size_t bytes() const { return bytes_; }
+
+  protected:
+    OpsMemory() = default;
+    OpsMemory(Ops* ops, void* data, size_t bytes) : ops_(ops), data_(data), bytes_(bytes) {}
+    OpsMemory(OpsMemory&& other) noexcept { swap(other); }
+    OpsMemory& operator=(OpsMemory&& other) noexcept {
         swap(other);
         return *this;
     }
+    ~OpsMemory() = default;
+
+    Ops* ops_ = nullptr;
+    void* data_ = nullptr;
+
+  private:
+    void swap(OpsMemory& other) noexcept {
+        std::swap(ops_, other.ops_);
+        std::swap(data_, other.data_);
+        std::swap(bytes_, other.bytes_);
+    }
+    size_t bytes_ = 0;
+};
+
+/// Owns bytes on a device, 256-byte aligned. Must not outlive its Ops.
+class DeviceBuffer : public OpsMemory {
+  public:
+    DeviceBuffer() = default;
+    DeviceBuffer(Ops* ops, void* data, size_t bytes) : OpsMemory(ops, data, bytes) {}
+    DeviceBuffer(DeviceBuffer&&) noexcept = default;
+    DeviceBuffer& operator=(DeviceBuffer&&) noexcept = default;
     ~DeviceBuffer();
 
     void* data() const { return data_; }
@@ -53,43 +77,18 @@ class DeviceBuffer {
     T* as() const {
         return static_cast<T*>(data_);
     }
-    size_t bytes() const { return bytes_; }
-
-  private:
-    void swap(DeviceBuffer& other) noexcept {
-        std::swap(ops_, other.ops_);
-        std::swap(data_, other.data_);
-        std::swap(bytes_, other.bytes_);
-    }
-    Ops* ops_ = nullptr;
-    void* data_ = nullptr;
-    size_t bytes_ = 0;
 };
 
 /// Owns host bytes, 256-byte aligned, that a device copies from and to fastest. Must not outlive its Ops.
-class HostBuffer {
+class HostBuffer : public OpsMemory {
   public:
     HostBuffer() = default;
-    HostBuffer(Ops* ops, std::byte* data, size_t bytes) : ops_(ops), data_(data), bytes_(bytes) {}
-    HostBuffer(HostBuffer&& other) noexcept { swap(other); }
-    HostBuffer& operator=(HostBuffer&& other) noexcept {
-        swap(other);
-        return *this;
-    }
+    HostBuffer(Ops* ops, std::byte* data, size_t bytes) : OpsMemory(ops, data, bytes) {}
+    HostBuffer(HostBuffer&&) noexcept = default;
+    HostBuffer& operator=(HostBuffer&&) noexcept = default;
     ~HostBuffer();
 
-    std::byte* data() const { return data_; }
-    size_t bytes() const { return bytes_; }
-
-  private:
-    void swap(HostBuffer& other) noexcept {
-        std::swap(ops_, other.ops_);
-        std::swap(data_, other.data_);
-        std::swap(bytes_, other.bytes_);
-    }
-    Ops* ops_ = nullptr;
-    std::byte* data_ = nullptr;
-    size_t bytes_ = 0;
+    std::byte* data() const { return static_cast<std::byte*>(data_); }
 };
 
 /// One of several copies between a device and the host.
@@ -405,11 +404,11 @@ class Ops {
 };
 
 inline HostBuffer::~HostBuffer() {
-    if (data_ != nullptr) ops_->releaseHost(data_, bytes_);
+    if (data_ != nullptr) ops_->releaseHost(data(), bytes());
 }
 
 inline DeviceBuffer::~DeviceBuffer() {
-    if (data_ != nullptr) ops_->release(data_, bytes_);
+    if (data_ != nullptr) ops_->release(data(), bytes());
 }
 
 }  // namespace kernels
