@@ -23,7 +23,7 @@ void attendDecode(const ActivationView& out, const float* query, int queryStride
                   float* workspace, cudaStream_t stream);
 
 /// Floats of workspace that attendPrefill needs; few different numbers.
-size_t prefillPartialFloats(const KvLayer& layer, const StepRows& rows, const AttentionShape& shape);
+size_t prefillPartialFloats(int numHeads, int valueDim, int maxContextLength, int window);
 
 /// The rows after the decode rows, into floats `out` [rows.rows.total(), numHeads * valueDim]. `partials`
 /// holds prefillPartialFloats.

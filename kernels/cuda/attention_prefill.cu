@@ -260,23 +260,27 @@ __global__ void __launch_bounds__(kThreads) quantiseKernel(ActivationView out, c
     storeGroup(out, row, group, value(column), value(column + 32));
 }
 
-Splits splitsOf(const StepRows& rows, const AttentionShape& shape) {
+Splits splitsOf(int maxContextLength, int window) {
     Splits splits;
-    if (rows.maxContextLength <= kSplit) return splits;
-    splits.count = ceilDiv(rows.maxContextLength, kSplit);
+    if (maxContextLength <= kSplit) return splits;
+    splits.count = ceilDiv(maxContextLength, kSplit);
     // The rows of a tile and their windows reach so many splits at once.
-    const int reached = shape.window > 0 ? ceilDiv(shape.window + kRows, kSplit) + 1 : splits.count;
+    const int reached = window > 0 ? ceilDiv(window + kRows, kSplit) + 1 : splits.count;
     splits.slots = reached < splits.count ? reached : splits.count;
     return splits;
 }
 
+/// Of the partials of one tile of rows.
+size_t tileFloats(int numHeads, int valueDim, const Splits& splits) {
+    return static_cast<size_t>(kRows) * static_cast<size_t>(numHeads) * static_cast<size_t>(splits.slots) *
+           static_cast<size_t>(valueDim + 2);
+}
+
 }  // namespace
 
-size_t prefillPartialFloats(const KvLayer& layer, const StepRows& rows, const AttentionShape& shape) {
-    if (rows.maxContextLength <= kSplit) return 0;
-    const size_t least = static_cast<size_t>(kRows) * static_cast<size_t>(shape.numHeads) *
-                         static_cast<size_t>(splitsOf(rows, shape).slots) *
-                         static_cast<size_t>(layer.valueDim + 2);
+size_t prefillPartialFloats(int numHeads, int valueDim, int maxContextLength, int window) {
+    if (maxContextLength <= kSplit) return 0;
+    const size_t least = tileFloats(numHeads, valueDim, splitsOf(maxContextLength, window));
     return least > kPartialFloats ? least : kPartialFloats;
 }
 
@@ -304,16 +308,16 @@ void attendPrefill(float* out, const float* query, int queryStride, const KvLaye
             throw std::logic_error("attention heads of more than 256 values need the latent form");
         });
     };
-    Splits splits = splitsOf(rows, shape);
+    Splits splits = splitsOf(rows.maxContextLength, shape.window);
     if (rows.maxContextLength <= kSplit) {
         splits.tiles = tiles;
         return attend(splits, rows.sequences);
     }
     // As many rows at a time as the workspace has entries for.
     splits.partials = partials;
-    const size_t ofTile = static_cast<size_t>(kRows) * static_cast<size_t>(shape.numHeads) *
-                          static_cast<size_t>(splits.slots) * static_cast<size_t>(layer.valueDim + 2);
-    const int fit = static_cast<int>(prefillPartialFloats(layer, rows, shape) / ofTile);
+    const int fit = static_cast<int>(
+        prefillPartialFloats(shape.numHeads, layer.valueDim, rows.maxContextLength, shape.window) /
+        tileFloats(shape.numHeads, layer.valueDim, splits));
     const int together = fit < rows.sequences ? fit : rows.sequences;
     const int tilesAtOnce = fit / together < tiles ? fit / together : tiles;
     for (int sequence = 0; sequence < rows.sequences; sequence += together)

@@ -281,7 +281,8 @@ class CudaOps final : public Ops {
         }
         if (rows.rows.prefill > 0) {
             const size_t own = static_cast<size_t>(rows.rows.total()) * static_cast<size_t>(out.width());
-            float* result = floats(own + detail::prefillPartialFloats(layer, rows, shape));
+            float* result = floats(own + detail::prefillPartialFloats(shape.numHeads, layer.valueDim,
+                                                                      rows.maxContextLength, shape.window));
             detail::attendPrefill(result, query, queryStride, layer, rows, tables, shape, result + own,
                                   stream_);
             detail::quantiseRows(viewOf(out), result, rows.rows.decode, rows.rows.prefill, stream_);
@@ -316,15 +317,10 @@ class CudaOps final : public Ops {
         const auto decode = [&](int rows, int tokens) {
             return detail::decodeAttentionFloats(rows, bounds.numHeads, bounds.valueDim, tokens);
         };
-        KvLayer layer;
-        layer.valueDim = bounds.valueDim;
-        StepRows rows;
-        rows.maxContextLength = bounds.contextTokens;
-        AttentionShape shape;
-        shape.numHeads = bounds.numHeads;
-        const size_t prompts = static_cast<size_t>(bounds.rows) * static_cast<size_t>(bounds.numHeads) *
-                                   static_cast<size_t>(bounds.valueDim) +
-                               detail::prefillPartialFloats(layer, rows, shape);
+        const size_t prompts =
+            static_cast<size_t>(bounds.rows) * static_cast<size_t>(bounds.numHeads) *
+                static_cast<size_t>(bounds.valueDim) +
+            detail::prefillPartialFloats(bounds.numHeads, bounds.valueDim, bounds.contextTokens, 0);
         return std::max({decode(std::min(bounds.decodeRows, kLongRows), bounds.contextTokens),
                          decode(bounds.decodeRows, std::min(bounds.contextTokens, 8192)), prompts});
     }
