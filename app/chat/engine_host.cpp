@@ -194,8 +194,8 @@ void EngineHost::forward(const Waiting& waiting) {
 }
 
 void EngineHost::cancel(ReplyId reply) {
-    for (auto found = replies_.cbegin(); found != replies_.cend(); ++found)
-        if (found.value() == reply) return loaded_->engine->cancel(found.key());
+    if (const engine::RequestId request = replies_.key(reply); request != 0)
+        return loaded_->engine->cancel(request);
     if (waiting_.removeIf([reply](const Waiting& waiting) { return waiting.id == reply; }) > 0) {
         ReplyStats stats;
         stats.reason = EndReason::Cancelled;
@@ -205,8 +205,8 @@ void EngineHost::cancel(ReplyId reply) {
 }
 
 void EngineHost::setPriority(ReplyId reply, int priority) {
-    for (auto found = replies_.cbegin(); found != replies_.cend(); ++found)
-        if (found.value() == reply) return loaded_->engine->setPriority(found.key(), priority);
+    if (const engine::RequestId request = replies_.key(reply); request != 0)
+        return loaded_->engine->setPriority(request, priority);
     for (Waiting& waiting : waiting_)
         if (waiting.id == reply) waiting.request.priority = priority;
 }
