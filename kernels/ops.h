@@ -230,7 +230,9 @@ struct RopeStore {
         nullptr;                     ///< [keyDim] per-head RMS norm before rotating (Qwen3, Gemma 3), or null
     const float* keyNorm = nullptr;  ///< likewise for keys
     float normEpsilon = 0.0F;
-    Rope rope;
+    RopePairs pairs = RopePairs::Halves;
+    int dimensions = 0;                ///< of a rope: leading dimensions of a head that rotate
+    const float* rotations = nullptr;  ///< [rows, dimensions / 2, 2] from Ops::rotations, of these rows
 };
 
 struct AttentionShape {
@@ -358,9 +360,23 @@ class Ops {
     /// All projections of one input. `in` holds rows.total() rows of weight->columns() values.
     virtual void matmul(std::span<const Projection> projections, const Activations& in, RowSplit rows) = 0;
 
+    /// The end of a branch: projection.out = in W^T (+ bias), then addNorm of all rows with that branch. A
+    /// device may keep the branch to itself: what projection.out [rows, out.width()] holds afterwards is
+    /// unspecified.
+    virtual void projectAddNorm(Activations& out, float* residual, const Projection& projection,
+                                const Activations& in, const float* branchNorm, const float* norm,
+                                float epsilon, RowSplit rows) {
+        matmul({&projection, 1}, in, rows);
+        addNorm(out, residual, projection.out, branchNorm, norm, epsilon, rows.total(), out.width());
+    }
+
     /// out = act(in gate^T) * (in up^T). out [rows, gate.rows()]; scratch [rows, 2 * gate.rows()] floats.
     virtual void gatedFfn(Activations& out, const Weight& gate, const Weight& up, const Activations& in,
                           GateKind kind, float* scratch, RowSplit rows) = 0;
+
+    /// A rope's rotations at some positions: out [rows, rope.dimensions / 2, 2] cosines and sines times the
+    /// rope's magnitude. Angles are exact, so position 1e6 is as good as position 1.
+    virtual void rotations(float* out, const Rope& rope, const int32_t* positions, int rows) = 0;
 
     /// Per-head norms where given, rotation of queries and keys, then K and V into the layer's blocks.
     virtual void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows,
@@ -372,6 +388,14 @@ class Ops {
     /// Softmax in float, splits of a fixed number of tokens merged in ascending order.
     virtual void attention(Activations& out, const float* query, int queryStride, const KvLayer& layer,
                            const StepRows& rows, const BlockTables& tables, const AttentionShape& shape) = 0;
+
+    /// ropeStore, then attention over what it stored. What `store.query` and `store.key` hold afterwards is
+    /// unspecified.
+    virtual void ropeAttention(Activations& out, const RopeStore& store, const KvLayer& layer,
+                               const StepRows& rows, const BlockTables& tables, const AttentionShape& shape) {
+        ropeStore(store, layer, rows, tables);
+        attention(out, store.query, store.queryStride, layer, rows, tables, shape);
+    }
 
     /// Picks rows of an activation: out[i] = in[index[i]]. Used to run the head only where logits are wanted.
     virtual void gatherRows(Activations& out, const Activations& in, const int32_t* index, int rows) = 0;

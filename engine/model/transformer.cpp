@@ -23,8 +23,15 @@ struct Layer {
     DeviceBuffer queryNorm, keyNorm;                      ///< [keyDim]; Qwen 3 and Gemma 3, else empty
     DeviceBuffer queryBias, keyBias, valueBias;           ///< Qwen 2, else empty
     std::unique_ptr<Weight> query, key, value, output, gate, up, down;
-    kernels::Rope rope;
+    size_t rope = 0;                  ///< which of the transformer's
     int group = 0, indexInGroup = 0;  ///< where its KV is
+};
+
+/// A rotary embedding that some layers share.
+struct LayerRope {
+    LayerAttention attention;  ///< of one of the layers
+    kernels::Rope rope;
+    DeviceBuffer frequencies;  ///< [dimensions / 2]
 };
 
 /// A step's integers in one upload: arrays are added one after the other and get device addresses.
@@ -61,10 +68,23 @@ int contextBound(int tokens, int maxContext) {
     return std::min((tokens + unit - 1) / unit * unit, std::max(tokens, maxContext));
 }
 
+bool haveOneRope(const LayerAttention& a, const LayerAttention& b) {
+    return a.ropeBase == b.ropeBase && a.scaledRope == b.scaledRope;
+}
+
+/// How many different ropes the layers have.
+size_t countRopes(const ModelConfig& config) {
+    size_t count = 0;
+    for (auto layer = config.attention.begin(); layer != config.attention.end(); ++layer)
+        count += std::none_of(config.attention.begin(), layer,
+                              [&](const LayerAttention& other) { return haveOneRope(other, *layer); });
+    return count;
+}
+
 /// Bytes of the buffers of a step.
 struct ScratchBytes {
-    size_t projected, gates, logits;  ///< within a layer
-    size_t embedded, integers;        ///< of each hidden state: residual and branch, tokens and tables
+    size_t projected, gates, logits;       ///< within a layer
+    size_t embedded, rotations, integers;  ///< of a residual or branch, a rope, tokens and tables
 
     ScratchBytes(const ModelConfig& c, const TransformerLimits& limits) {
         const auto floats = [](size_t rows, int width) {
@@ -75,6 +95,7 @@ struct ScratchBytes {
         gates = floats(rows, 2 * c.feedForward);
         logits = floats(static_cast<size_t>(limits.maxLogitRows), c.vocabulary);
         embedded = floats(rows, c.embedding);
+        rotations = std::max(sizeof(float), floats(rows, c.ropeDimensions));
         // Tokens, positions and logit rows; per group a slot a row, CSR starts, and every sequence's blocks
         // at 16 tokens each.
         const size_t groups = KvLayout::of(c, KvType::F16).groups.size();
@@ -110,11 +131,14 @@ class DenseTransformer final : public Transformer {
     };
     /// What has to last from layer to layer, rows as limits_.maxRows.
     struct Hidden {
-        DeviceBuffer residual;  ///< [rows, E]
-        DeviceBuffer branch;    ///< [rows, E] the last layer's result, not yet added to the residual
-        DeviceBuffer integers;  ///< of a Step
+        DeviceBuffer residual;                ///< [rows, E]
+        std::unique_ptr<Activations> input;   ///< [rows, E] the residual, normed for the layer to come
+        std::vector<DeviceBuffer> rotations;  ///< of each rope [rows, dimensions / 2, 2]
+        DeviceBuffer integers;                ///< of a Step
     };
 
+    /// The number of the rope that a layer uses; layers of one kind share it.
+    size_t ropeOf(const LayerAttention& attention, const std::vector<float>& factors);
     void loadLayer(WeightStore& store, int index);
     void allocateScratch();
     Step upload(const Batch& batch, const Hidden& hidden);
@@ -124,7 +148,11 @@ class DenseTransformer final : public Transformer {
                    std::span<KvBlockPool> pools);
     void runHead(const Hidden& hidden, const Step& step);
     void attentionBlock(const Layer& layer, const Hidden& hidden, const Step& step, const KvBlockPool& pool);
-    void feedForwardBlock(const Layer& layer, const Hidden& hidden, const Step& step);
+    void feedForwardBlock(const Layer& layer, const Hidden& hidden, const Step& step,
+                          const DeviceBuffer& nextNorm);
+    /// Projects a branch back into the residual and norms the sum for what comes next.
+    void endBranch(const Weight& weight, const Activations& in, const DeviceBuffer& branchNorm,
+                   const DeviceBuffer& nextNorm, const Hidden& hidden, const Step& step);
 
     int queryWidth() const { return config_.numHeads * config_.keyDim; }
     int keyWidth() const { return config_.numKvHeads * config_.keyDim; }
@@ -140,7 +168,7 @@ class DenseTransformer final : public Transformer {
     kernels::Ops& ops_;
     TransformerLimits limits_;
     uint64_t instance_;
-    std::vector<DeviceBuffer> frequencies_;  ///< one table for each kind of layer
+    std::vector<LayerRope> ropes_;
     std::vector<Layer> layers_;
     std::unique_ptr<Weight> embedding_, head_;  ///< head_ null: tied to the embedding
     DeviceBuffer outputNorm_;
@@ -151,8 +179,8 @@ class DenseTransformer final : public Transformer {
     size_t nextLayer_ = 0;  ///< of what was begun
 
     // Scratch within a layer, rows as limits_.maxRows.
-    DeviceBuffer projected_, gates_, logits_;
-    std::unique_ptr<Activations> input_, attended_, gated_, picked_;
+    DeviceBuffer projected_, gates_, branch_, logits_;
+    std::unique_ptr<Activations> attended_, gated_, picked_;
 };
 
 std::optional<Error> DenseTransformer::load(const GgufFile& file, const LoadProgress& progress) {
@@ -168,31 +196,10 @@ std::optional<Error> DenseTransformer::load(const GgufFile& file, const LoadProg
             ErrorCode::InvalidFile,
             fmt::format("{}: the tensor 'rope_freqs.weight' has {} values, but the metadata asks for {}",
                         file.path().string(), factors.size(), config_.ropeDimensions / 2)};
-    struct Kind {
-        float base;
-        bool scaled;
-        kernels::Rope rope;
-    };
-    std::vector<Kind> kinds;
     for (int index = 0; index < config_.layers; ++index) {
-        const LayerAttention& attention = config_.attention[static_cast<size_t>(index)];
-        auto kind = std::ranges::find_if(kinds, [&](const Kind& k) {
-            return k.base == attention.ropeBase && k.scaled == attention.scaledRope;
-        });
-        if (kind == kinds.end()) {
-            const RopeTable table = makeRopeTable(config_, attention.ropeBase, attention.scaledRope, factors);
-            frequencies_.push_back(
-                ops_.allocate(std::max<size_t>(1, table.inverseFrequency.size()) * sizeof(float)));
-            ops_.upload(frequencies_.back().data(), table.inverseFrequency.data(),
-                        table.inverseFrequency.size() * sizeof(float));
-            kinds.push_back({attention.ropeBase,
-                             attention.scaledRope,
-                             {config_.ropePairs, config_.ropeDimensions, frequencies_.back().as<float>(),
-                              table.magnitude}});
-            kind = kinds.end() - 1;
-        }
+        const size_t rope = ropeOf(config_.attention[static_cast<size_t>(index)], factors);
         loadLayer(store, index);
-        layers_.back().rope = kind->rope;
+        layers_.back().rope = rope;
         if (store.problem()) return store.problem();
     }
     // Layers find their KV by the layout's grouping.
@@ -208,6 +215,20 @@ std::optional<Error> DenseTransformer::load(const GgufFile& file, const LoadProg
     allocateScratch();
     weightBytes_ += (head_ ? head_ : embedding_)->deviceBytes();
     return std::nullopt;
+}
+
+size_t DenseTransformer::ropeOf(const LayerAttention& attention, const std::vector<float>& factors) {
+    const auto known = std::ranges::find_if(
+        ropes_, [&](const LayerRope& rope) { return haveOneRope(rope.attention, attention); });
+    if (known != ropes_.end()) return static_cast<size_t>(known - ropes_.begin());
+    const RopeTable table = makeRopeTable(config_, attention.ropeBase, attention.scaledRope, factors);
+    LayerRope& rope = ropes_.emplace_back();
+    rope.attention = attention;
+    const size_t pairs = table.inverseFrequency.size();
+    rope.frequencies = ops_.allocate(std::max<size_t>(1, pairs) * sizeof(float));
+    ops_.upload(rope.frequencies.data(), table.inverseFrequency.data(), pairs * sizeof(float));
+    rope.rope = {config_.ropePairs, config_.ropeDimensions, rope.frequencies.as<float>(), table.magnitude};
+    return ropes_.size() - 1;
 }
 
 void DenseTransformer::loadLayer(WeightStore& store, int index) {
@@ -244,13 +265,15 @@ void DenseTransformer::allocateScratch() {
     projected_ = ops_.allocate(bytes.projected);
     gates_ = ops_.allocate(bytes.gates);
     logits_ = ops_.allocate(bytes.logits);
-    input_ = ops_.makeActivations(limits_.maxRows, config_.embedding);
+    branch_ = ops_.allocate(bytes.embedded);
     attended_ = ops_.makeActivations(limits_.maxRows, config_.numHeads * config_.valueDim);
     gated_ = ops_.makeActivations(limits_.maxRows, config_.feedForward);
     picked_ = ops_.makeActivations(limits_.maxLogitRows, config_.embedding);
     for (Hidden* hidden : {&hidden_, &begunHidden_}) {
         hidden->residual = ops_.allocate(bytes.embedded);
-        hidden->branch = ops_.allocate(bytes.embedded);
+        hidden->input = ops_.makeActivations(limits_.maxRows, config_.embedding);
+        for (size_t rope = 0; rope < ropes_.size(); ++rope)
+            hidden->rotations.push_back(ops_.allocate(bytes.rotations));
         hidden->integers = ops_.allocate(bytes.integers);
     }
     ops_.reserveWorkspace(stepBounds(config_, limits_));
@@ -343,34 +366,28 @@ float* DenseTransformer::advance(int layers, std::span<KvBlockPool> pools) {
 }
 
 void DenseTransformer::embed(const Hidden& hidden, const Step& step) {
-    ops_.embed(hidden.residual.as<float>(), *embedding_, step.tokens, config_.embeddingScale,
-               step.rows.rows.total());
+    const int rows = step.rows.rows.total();
+    ops_.embed(hidden.residual.as<float>(), *embedding_, step.tokens, config_.embeddingScale, rows);
+    for (size_t rope = 0; rope < ropes_.size(); ++rope)
+        ops_.rotations(hidden.rotations[rope].as<float>(), ropes_[rope].rope, step.rows.positions, rows);
+    ops_.addNorm(*hidden.input, hidden.residual.as<float>(), nullptr, nullptr,
+                 layers_.front().attentionNorm.as<float>(), config_.normEpsilon, rows, config_.embedding);
 }
 
-/// Layers [first, end). A layer's result is added by the norm that comes next, the following layer's.
+/// Layers [first, end). Each leaves the input of what comes next, the following layer or the head.
 void DenseTransformer::runLayers(const Hidden& hidden, const Step& step, size_t first, size_t end,
                                  std::span<KvBlockPool> pools) {
-    const int rows = step.rows.rows.total(), E = config_.embedding;
     for (size_t index = first; index < end; ++index) {
         const Layer& layer = layers_[index];
-        const bool isFirst = index == 0;
-        ops_.addNorm(*input_, hidden.residual.as<float>(), isFirst ? nullptr : hidden.branch.as<float>(),
-                     isFirst ? nullptr : layers_[index - 1].postFeedForwardNorm.as<float>(),
-                     layer.attentionNorm.as<float>(), config_.normEpsilon, rows, E);
         attentionBlock(layer, hidden, step, pools[static_cast<size_t>(layer.group)]);
-        ops_.addNorm(*input_, hidden.residual.as<float>(), hidden.branch.as<float>(),
-                     layer.postAttentionNorm.as<float>(), layer.feedForwardNorm.as<float>(),
-                     config_.normEpsilon, rows, E);
-        feedForwardBlock(layer, hidden, step);
+        feedForwardBlock(layer, hidden, step,
+                         index + 1 < layers_.size() ? layers_[index + 1].attentionNorm : outputNorm_);
     }
 }
 
 void DenseTransformer::runHead(const Hidden& hidden, const Step& step) {
     if (step.logitCount == 0) return;
-    ops_.addNorm(*input_, hidden.residual.as<float>(), hidden.branch.as<float>(),
-                 layers_.back().postFeedForwardNorm.as<float>(), outputNorm_.as<float>(), config_.normEpsilon,
-                 step.rows.rows.total(), config_.embedding);
-    ops_.gatherRows(*picked_, *input_, step.logitRows, step.logitCount);
+    ops_.gatherRows(*picked_, *hidden.input, step.logitRows, step.logitCount);
     const kernels::Projection head{(head_ ? head_ : embedding_).get(), logits_.as<float>(),
                                    config_.vocabulary, nullptr};
     ops_.matmul({&head, 1}, *picked_, {step.logitCount, 0});
@@ -384,7 +401,7 @@ void DenseTransformer::attentionBlock(const Layer& layer, const Hidden& hidden, 
     const kernels::Projection products[] = {{layer.query.get(), query, stride, layer.queryBias.as<float>()},
                                             {layer.key.get(), key, stride, layer.keyBias.as<float>()},
                                             {layer.value.get(), value, stride, layer.valueBias.as<float>()}};
-    ops_.matmul(products, *input_, step.rows.rows);
+    ops_.matmul(products, *hidden.input, step.rows.rows);
     const kernels::KvLayer kv = pool.layer(layer.indexInGroup);
     const kernels::BlockTables& tables = step.tables[static_cast<size_t>(layer.group)];
     kernels::RopeStore store;
@@ -396,20 +413,28 @@ void DenseTransformer::attentionBlock(const Layer& layer, const Hidden& hidden, 
     store.queryNorm = layer.queryNorm.as<float>();
     store.keyNorm = layer.keyNorm.as<float>();
     store.normEpsilon = config_.normEpsilon;
-    store.rope = layer.rope;
-    ops_.ropeStore(store, kv, step.rows, tables);
+    const kernels::Rope& rope = ropes_[layer.rope].rope;
+    store.pairs = rope.pairs;
+    store.dimensions = rope.dimensions;
+    store.rotations = hidden.rotations[layer.rope].as<float>();
     const kernels::AttentionShape shape{config_.numHeads, config_.attentionScale, pool.layout().window,
                                         config_.attentionSoftcap};
-    ops_.attention(*attended_, query, stride, kv, step.rows, tables, shape);
-    const kernels::Projection output{layer.output.get(), hidden.branch.as<float>(), config_.embedding,
-                                     nullptr};
-    ops_.matmul({&output, 1}, *attended_, step.rows.rows);
+    ops_.ropeAttention(*attended_, store, kv, step.rows, tables, shape);
+    endBranch(*layer.output, *attended_, layer.postAttentionNorm, layer.feedForwardNorm, hidden, step);
 }
 
-void DenseTransformer::feedForwardBlock(const Layer& layer, const Hidden& hidden, const Step& step) {
-    ops_.gatedFfn(*gated_, *layer.gate, *layer.up, *input_, config_.gate, gates_.as<float>(), step.rows.rows);
-    const kernels::Projection down{layer.down.get(), hidden.branch.as<float>(), config_.embedding, nullptr};
-    ops_.matmul({&down, 1}, *gated_, step.rows.rows);
+void DenseTransformer::feedForwardBlock(const Layer& layer, const Hidden& hidden, const Step& step,
+                                        const DeviceBuffer& nextNorm) {
+    ops_.gatedFfn(*gated_, *layer.gate, *layer.up, *hidden.input, config_.gate, gates_.as<float>(),
+                  step.rows.rows);
+    endBranch(*layer.down, *gated_, layer.postFeedForwardNorm, nextNorm, hidden, step);
+}
+
+void DenseTransformer::endBranch(const Weight& weight, const Activations& in, const DeviceBuffer& branchNorm,
+                                 const DeviceBuffer& nextNorm, const Hidden& hidden, const Step& step) {
+    const kernels::Projection projection{&weight, branch_.as<float>(), config_.embedding, nullptr};
+    ops_.projectAddNorm(*hidden.input, hidden.residual.as<float>(), projection, in, branchNorm.as<float>(),
+                        nextNorm.as<float>(), config_.normEpsilon, step.rows.rows);
 }
 
 }  // namespace
@@ -419,8 +444,9 @@ size_t Transformer::workspaceBytes(const ModelConfig& config, const TransformerL
     const ScratchBytes bytes(config, limits);
     const auto activations = [&](int rows, int width) { return ops.activationBytes(rows, width); };
     return ops.bufferBytes(bytes.projected) + ops.bufferBytes(bytes.gates) + ops.bufferBytes(bytes.logits) +
-           2 * (2 * ops.bufferBytes(bytes.embedded) + ops.bufferBytes(bytes.integers)) +
-           activations(limits.maxRows, config.embedding) +
+           ops.bufferBytes(bytes.embedded) +
+           2 * (ops.bufferBytes(bytes.embedded) + countRopes(config) * ops.bufferBytes(bytes.rotations) +
+                activations(limits.maxRows, config.embedding) + ops.bufferBytes(bytes.integers)) +
            activations(limits.maxRows, config.numHeads * config.valueDim) +
            activations(limits.maxRows, config.feedForward) +
            activations(limits.maxLogitRows, config.embedding) +

@@ -6,6 +6,9 @@
 
 namespace kernels::detail {
 
+/// Ops::rotations on the pool.
+void rotations(float* out, const Rope& rope, const int32_t* positions, int rows, ThreadPool& pool);
+
 /// Ops::ropeStore on the pool.
 void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
                const SimdKernels& simd, ThreadPool& pool);

@@ -190,6 +190,10 @@ class CpuOps final : public Ops {
         });
     }
 
+    void rotations(float* out, const Rope& rope, const int32_t* positions, int rows) override {
+        detail::rotations(out, rope, positions, rows, pool_);
+    }
+
     void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows,
                    const BlockTables& tables) override {
         detail::ropeStore(args, layer, rows, tables, simd_, pool_);

@@ -35,14 +35,14 @@ void storeQ4(std::byte* row, const float* in, int dim) {
     }
 }
 
-void rotate(float* head, const Rope& rope, const float* cosines, const float* sines) {
-    const int half = rope.dimensions / 2;
+void rotate(float* head, RopePairs pairs, int dimensions, const float* rotations) {
+    const int half = dimensions / 2;
     for (int i = 0; i < half; ++i) {
-        const int first = rope.pairs == RopePairs::Interleaved ? 2 * i : i;
-        const int second = rope.pairs == RopePairs::Interleaved ? 2 * i + 1 : i + half;
-        const float a = head[first], b = head[second];
-        head[first] = a * cosines[i] - b * sines[i];
-        head[second] = a * sines[i] + b * cosines[i];
+        const int first = pairs == RopePairs::Interleaved ? 2 * i : i;
+        const int second = pairs == RopePairs::Interleaved ? 2 * i + 1 : i + half;
+        const float a = head[first], b = head[second], cosine = rotations[2 * i], sine = rotations[2 * i + 1];
+        head[first] = a * cosine - b * sine;
+        head[second] = a * sine + b * cosine;
     }
 }
 
@@ -89,22 +89,28 @@ void storeKvRow(std::byte* row, const float* in, KvType type, int dim, const Sim
     }
 }
 
-void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
-               const SimdKernels& simd, ThreadPool& pool) {
-    pool.run(rows.rows.total(), [&](int row) {
-        const int half = args.rope.dimensions / 2;
-        std::vector<float> angles(static_cast<size_t>(half) * 2);
-        float *cosines = angles.data(), *sines = cosines + half;
+void rotations(float* out, const Rope& rope, const int32_t* positions, int rows, ThreadPool& pool) {
+    const int half = rope.dimensions / 2;
+    pool.run(rows, [&](int row) {
+        float* to = out + static_cast<size_t>(row) * static_cast<size_t>(half) * 2;
         for (int i = 0; i < half; ++i) {
             // The angle reaches 1e5 radians: a float would lose its fraction.
             const double angle =
-                static_cast<double>(rows.positions[row]) * static_cast<double>(args.rope.inverseFrequency[i]);
-            cosines[i] = static_cast<float>(std::cos(angle)) * args.rope.magnitude;
-            sines[i] = static_cast<float>(std::sin(angle)) * args.rope.magnitude;
+                static_cast<double>(positions[row]) * static_cast<double>(rope.inverseFrequency[i]);
+            to[2 * i] = static_cast<float>(std::cos(angle)) * rope.magnitude;
+            to[2 * i + 1] = static_cast<float>(std::sin(angle)) * rope.magnitude;
         }
+    });
+}
+
+void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
+               const SimdKernels& simd, ThreadPool& pool) {
+    pool.run(rows.rows.total(), [&](int row) {
+        const float* rotations =
+            args.rotations + static_cast<size_t>(row) * static_cast<size_t>(args.dimensions / 2) * 2;
         const auto turn = [&](float* head, const float* norm) {
             if (norm != nullptr) normHead(head, norm, layer.keyDim, args.normEpsilon);
-            rotate(head, args.rope, cosines, sines);
+            rotate(head, args.pairs, args.dimensions, rotations);
         };
         for (int head = 0; head < args.numHeads; ++head)
             turn(args.query + static_cast<size_t>(row) * static_cast<size_t>(args.queryStride) +

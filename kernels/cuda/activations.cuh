@@ -12,6 +12,9 @@
 /// two m16n8k32 products are 16 adjacent bytes; the group's scale and integer sums are 16 bytes too. Prefill
 /// family: bfloat16 rows, whose range, unlike half's, holds every activation, and whose rounding is below
 /// that of the int8 groups.
+///
+/// Of a row that leaves a norm the groups lack the norm's division by the row's root mean square: they are
+/// made before the whole row is known, and a product of the decode family divides its sums instead.
 namespace kernels::detail {
 
 /// Of 64 quants: x = scale * quant; sums of quants for the offsets and minimums of quantised weights.
@@ -26,9 +29,38 @@ struct ActivationView {
     int8_t* quants = nullptr;         ///< [rows, groups, 64] permuted
     GroupFacts* facts = nullptr;      ///< [rows, groups]
     __nv_bfloat16* values = nullptr;  ///< [rows, width]
+    float* squares = nullptr;  ///< [rows, groups] sums of squares before the norm's weights; null: no norm
+    float epsilon = 0.0F;      ///< of the norm
     int width = 0;
     int groups = 0;  ///< ceil(width / 64); the padding is zero
+
+    /// The same from row `row` on.
+    __host__ __device__ ActivationView from(int row) const {
+        ActivationView view = *this;
+        const size_t skipped = static_cast<size_t>(row) * groups;
+        view.quants += skipped * 64;
+        view.facts += skipped;
+        view.values += static_cast<size_t>(row) * width;
+        if (squares != nullptr) view.squares += skipped;
+        return view;
+    }
 };
+
+/// Sum of squares of a group, eight lanes of eight neighbouring values each; all of them get it. The order is
+/// spelled out, as several kernels must find the same bits.
+__device__ inline float groupSquares(const float (&x)[8]) {
+    float sums[8];
+#pragma unroll
+    for (int i = 0; i < 8; ++i) sums[i] = __fmul_rn(x[i], x[i]);
+#pragma unroll
+    for (int distance = 1; distance < 8; distance *= 2)
+#pragma unroll
+        for (int i = 0; i < 8; i += 2 * distance) sums[i] = __fadd_rn(sums[i], sums[i + distance]);
+#pragma unroll
+    for (int mask = 1; mask < 8; mask *= 2)
+        sums[0] = __fadd_rn(sums[0], __shfl_xor_sync(0xffffffffU, sums[0], mask));
+    return sums[0];
+}
 
 /// Where value k of a group lies after the permutation: word (t, step, half) of lane t.
 __host__ __device__ constexpr int permutedOffset(int k) {
@@ -87,13 +119,22 @@ __device__ inline void quantiseEights(int8_t* quants, GroupFacts* facts, const f
     if (j % 2 == 0) sums[2 + j / 2] = static_cast<short>(sixteen);
 }
 
-/// Stores such eights of a row in both forms.
-__device__ inline void storeEights(const ActivationView& out, int row, int group, const float (&values)[8]) {
-    const bool there = group < out.groups;
-    const size_t index = static_cast<size_t>(row) * out.groups + group;
-    quantiseEights(out.quants + index * 64, out.facts + index, values, there);
-    const int column = group * 64 + static_cast<int>(threadIdx.x % 8) * 8;
-    if (!there || column >= out.width) return;
+/// Eight values to a row of `width` floats; none beyond it.
+__device__ __forceinline__ void storeEight(float* row, int column, int width, const float (&from)[8]) {
+    if (width % 4 == 0) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half)
+            if (column + 4 * half < width)
+                *reinterpret_cast<float4*>(row + column + 4 * half) = {
+                    from[4 * half], from[4 * half + 1], from[4 * half + 2], from[4 * half + 3]};
+    } else {
+        for (int i = 0; i < 8 && column + i < width; ++i) row[column + i] = from[i];
+    }
+}
+
+/// Stores bfloat16 values of eights of a row.
+__device__ inline void storeValues(const ActivationView& out, int row, int column, const float (&values)[8]) {
+    if (column >= out.width) return;
     __nv_bfloat16* to = out.values + static_cast<size_t>(row) * out.width + column;
     if (out.width % 8 == 0) {
         __nv_bfloat162 pairs[4];
@@ -103,6 +144,14 @@ __device__ inline void storeEights(const ActivationView& out, int row, int group
         return;
     }
     for (int i = 0; i < 8 && column + i < out.width; ++i) to[i] = __float2bfloat16(values[i]);
+}
+
+/// Stores such eights of a row in both forms; rows and groups may differ between the four eights of a warp.
+__device__ inline void storeEights(const ActivationView& out, int row, int group, const float (&values)[8],
+                                   bool there) {
+    const size_t index = static_cast<size_t>(row) * out.groups + group;
+    quantiseEights(out.quants + index * 64, out.facts + index, values, there);
+    if (there) storeValues(out, row, group * 64 + static_cast<int>(threadIdx.x % 8) * 8, values);
 }
 
 /// Eight values of a row of `width` floats; zero beyond it. Where the width is a multiple of four, rows are

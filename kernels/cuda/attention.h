@@ -22,6 +22,18 @@ void attendDecode(const ActivationView& out, const float* query, int queryStride
                   const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
                   float* workspace, cudaStream_t stream);
 
+/// Whether a layer's decode rows go through attendUnits: as attendDecode.
+bool attendsInUnits(const KvLayer& layer);
+void attendUnits(const ActivationView& out, const float* query, int queryStride, const KvLayer& layer,
+                 const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
+                 float* workspace, cudaStream_t stream);
+
+/// Whether this card and a step have attendClusters: ropeStore and attendDecode in one, bit for bit.
+bool attendsInClusters(const RopeStore& store, const KvLayer& layer, const StepRows& rows);
+void attendClusters(const ActivationView& out, const RopeStore& store, const KvLayer& layer,
+                    const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
+                    cudaStream_t stream);
+
 /// Floats of workspace that attendPrefill needs; few different numbers.
 size_t prefillPartialFloats(int numHeads, int valueDim, int maxContextLength, int window);
 

@@ -1,18 +1,15 @@
-// Attention of single rows over long contexts, bound by reading K and V once.
-//
-// Heads of 64 or 128 values go in units on tensor cores (attention_unit.cuh): one warp a unit, KV head and
-// row.
-//
-// Other shapes, and a cache of floats, go in splits. Launch: one block for (split of 128 tokens, KV head and
-// up to four of its query heads, row). The split's block ids go to shared memory first, then a thread asks
-// for all its pieces of K of half a split at once: 8 lanes a token, 16 bytes each. Scores, exp against the
-// split's maximum, then V, where a lane keeps 8 dimensions of every head and again asks for several tokens at
-// once. The unnormalised result, maximum and sum of each split go to the workspace [rows, numHeads, splits,
-// valueDim + 2]; mergeKernel adds them, each of its lanes in ascending order.
+// Attention of single rows over long contexts, bound by reading K and V once, for the shapes that tensor
+// cores do not take (attention_units.cu) and a cache of floats: in splits. Launch: one block for (split of
+// 128 tokens, KV head and up to four of its query heads, row). The split's block ids go to shared memory
+// first, then a thread asks for all its pieces of K of half a split at once: 8 lanes a token, 16 bytes each.
+// Scores, exp against the split's maximum, then V, where a lane keeps 8 dimensions of every head and again
+// asks for several tokens at once. The unnormalised result, maximum and sum of each split go to the workspace
+// [rows, numHeads, splits, valueDim + 2]; mergeKernel adds them, each of its lanes in ascending order.
 #include <algorithm>
 
 #include "kernels/cuda/activations.cuh"
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/attention_split.cuh"
 #include "kernels/cuda/attention_unit.cuh"
 #include "kernels/cuda/kv_row.cuh"
 #include "kernels/cuda/launch.cuh"
@@ -22,126 +19,6 @@ namespace {
 
 constexpr int kThreads = 128;
 constexpr int kTokenGroups = kThreads / 8;
-
-struct SplitShape {
-    int numHeads, groupHeads, headsPerBlock, splits, window;
-    float scale, softcap;
-};
-
-__device__ int sequenceOf(const int32_t* rowStart, int sequences, int row) {
-    int sequence = 0;
-    while (sequence + 1 < sequences && rowStart[sequence + 1] <= row) ++sequence;
-    return sequence;
-}
-
-constexpr int kUnitsPerBlock = 4;
-
-/// Brings the rows of the 16 tokens around one towards the processor.
-__device__ inline void prefetchRows(const KvLayer& layer, const int32_t* blocks, int kvHead, int token) {
-    const HeadRows rows = headRows(layer, blocks[token / layer.blockTokens], kvHead);
-    const int begin = token % layer.blockTokens / 16 * 16 * static_cast<int>(layer.keyRowBytes());
-    for (int at = static_cast<int>(threadIdx.x % 32) * 128; at < 16 * static_cast<int>(layer.keyRowBytes());
-         at += 4096) {
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(rows.keys + begin + at));
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(rows.values + begin + at));
-    }
-}
-
-template <KvType T, int kDim>
-__global__ void __launch_bounds__(kUnitsPerBlock * 32, 4)
-    unitKernel(float* workspace, const float* query, int queryStride, KvLayer layer, StepRows rows,
-               BlockTables tables, SplitShape shape) {
-    letSuccessorStart();
-    // Positions, blocks and the rows of earlier tokens are there before the step's kernels: only the query
-    // and the row's own K and V have to be waited for.
-    const int row = static_cast<int>(blockIdx.z), position = rows.positions[row];
-    const UnitRange range(position, shape.window);
-    const int index = range.first + static_cast<int>(blockIdx.x * kUnitsPerBlock + threadIdx.x / 32);
-    if (index > range.last) return;
-    const int chunks = ceilDiv(shape.groupHeads, shape.headsPerBlock);
-    const int kvHead = static_cast<int>(blockIdx.y) / chunks, chunk = static_cast<int>(blockIdx.y) % chunks;
-    const int firstHead = kvHead * shape.groupHeads + chunk * shape.headsPerBlock;
-    const int heads = min(shape.headsPerBlock, shape.groupHeads - chunk * shape.headsPerBlock);
-    const int32_t* blocks = tables.blocks + tables.start[sequenceOf(rows.rowStart, rows.sequences, row)];
-    prefetchRows(layer, blocks, kvHead, max(index * range.tokens, range.firstVisible));
-    waitForPredecessor();
-    const int lane = static_cast<int>(threadIdx.x % 32), g = lane / 4, t = lane % 4;
-    float values[kDim / 32][8] = {};
-    if (g < heads) {
-        const float* from = query + static_cast<size_t>(row) * queryStride + (firstHead + g) * kDim + 8 * t;
-#pragma unroll
-        for (int i = 0; i < kDim / 32; ++i)
-#pragma unroll
-            for (int j = 0; j < 8; ++j) values[i][j] = __fmul_rn(from[32 * i + j], shape.scale);
-    }
-    AttentionUnit<T, kDim> unit(values);
-    addUnit(unit, layer, blocks, kvHead, range, index, position, shape.softcap);
-    const auto stride = static_cast<size_t>(kDim + 2);
-    unit.store(
-        workspace + ((static_cast<size_t>(row) * shape.numHeads + firstHead) * shape.splits + index) * stride,
-        shape.splits * stride, heads);
-}
-
-// mergeUnitsKernel: one block for 64 columns of a row, which are of one head. Warp w takes the units first +
-// w, first + w + 16, …, and the warps' sums are added in order, so a row's sums depend on its position alone.
-constexpr int kUnitMergeWarps = 16;
-
-__global__ void __launch_bounds__(kUnitMergeWarps * 32)
-    mergeUnitsKernel(ActivationView out, const float* workspace, const int32_t* positions, int dim,
-                     SplitShape shape) {
-    constexpr int kWarps = kUnitMergeWarps;
-    __shared__ float maxima[kWarps], totals[kWarps], sums[kWarps][64];
-    const int group = static_cast<int>(blockIdx.x), row = static_cast<int>(blockIdx.y);
-    const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
-    letSuccessorStart();
-    const UnitRange range(positions[row], shape.window);
-    const int head = group * 64 / dim, column = group * 64 % dim;
-    const auto stride = static_cast<size_t>(dim + 2);
-    const float* pieces =
-        workspace + (static_cast<size_t>(row) * shape.numHeads + head) * shape.splits * stride;
-    waitForPredecessor();
-    float largest = -INFINITY;
-    for (int unit = range.first + static_cast<int>(threadIdx.x); unit <= range.last; unit += kWarps * 32)
-        largest = fmaxf(largest, pieces[unit * stride + dim]);
-    largest = warpMax(largest);
-    if (lane == 0) maxima[warp] = largest;
-    __syncthreads();
-#pragma unroll
-    for (int other = 0; other < kWarps; ++other) largest = fmaxf(largest, maxima[other]);
-    // A lane finds the weight of one of 32 units.
-    float total = 0.0F, sum[2] = {0.0F, 0.0F};
-    for (int base = range.first + warp; base <= range.last; base += kWarps * 32) {
-        const int own = base + lane * kWarps;
-        float weight = 0.0F;
-        if (own <= range.last) {
-            const float2 facts = *reinterpret_cast<const float2*>(pieces + own * stride + dim);
-            weight = expf(facts.x - largest);
-            total = fmaf(weight, facts.y, total);
-        }
-        const int count = min(32, (range.last - base) / kWarps + 1);
-#pragma unroll 8
-        for (int i = 0; i < count; ++i) {
-            const float* piece = pieces + (base + i * kWarps) * stride + column;
-            const float w = __shfl_sync(0xffffffffU, weight, i);
-            sum[0] = fmaf(w, piece[lane], sum[0]);
-            sum[1] = fmaf(w, piece[lane + 32], sum[1]);
-        }
-    }
-    total = warpSum(total);
-    if (lane == 0) totals[warp] = total;
-    sums[warp][lane] = sum[0];
-    sums[warp][lane + 32] = sum[1];
-    __syncthreads();
-    if (warp != 0) return;
-    float results[2] = {0.0F, 0.0F}, all = 0.0F;
-#pragma unroll
-    for (int other = 0; other < kWarps; ++other) {
-        all += totals[other];
-        results[0] += sums[other][lane];
-        results[1] += sums[other][lane + 32];
-    }
-    storeGroup(out, row, group, results[0] / all, results[1] / all);
-}
 
 template <KvType T, int kHeads>
 __global__ void __launch_bounds__(kThreads)
@@ -349,33 +226,6 @@ __global__ void __launch_bounds__(kMergeWarps * 32)
         result[half] = group * 64 + at < out.width ? value / weight : 0.0F;
     }
     storeGroup(out, row, group, result[0], result[1]);
-}
-
-void attendUnits(const ActivationView& out, const float* query, int queryStride, const KvLayer& layer,
-                 const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
-                 float* workspace, cudaStream_t stream) {
-    const int groupHeads = shape.numHeads / layer.numKvHeads;
-    const int chunks = ceilDiv(groupHeads, 8), perWarp = ceilDiv(groupHeads, chunks);
-    const SplitShape split{shape.numHeads, groupHeads,  perWarp,      unitCapacity(rows.maxContextLength),
-                           shape.window,   shape.scale, shape.softcap};
-    const dim3 grid(ceilDiv(split.splits, kUnitsPerBlock), layer.numKvHeads * chunks, rows.rows.decode);
-    const auto launchUnits = [&]<KvType T, int kDim>() {
-        launch("unitKernel", unitKernel<T, kDim>, grid, kUnitsPerBlock * 32, 0, stream, workspace, query,
-               queryStride, layer, rows, tables, split);
-    };
-    const auto withType = [&]<KvType T>() {
-        if (layer.keyDim == 64) return launchUnits.template operator()<T, 64>();
-        return launchUnits.template operator()<T, 128>();
-    };
-    if (layer.type == KvType::F16)
-        withType.template operator()<KvType::F16>();
-    else if (layer.type == KvType::Q8_0)
-        withType.template operator()<KvType::Q8_0>();
-    else
-        withType.template operator()<KvType::Q4_0>();
-    launch("mergeUnitsKernel", mergeUnitsKernel,
-           dim3(static_cast<unsigned>(out.groups), static_cast<unsigned>(rows.rows.decode)),
-           kUnitMergeWarps * 32, 0, stream, out, workspace, rows.positions, layer.keyDim, split);
 }
 
 }  // namespace

@@ -70,35 +70,45 @@ class AttentionUnit {
             }
     }
 
+    /// The rows of 16 tokens in fragments.
+    struct Rows {
+        uint4 keys[2][kDim / 32];    ///< values 32 i + 8 t … of token 8 j + g at [j][i]
+        uint4 values[kDim / 64][4];  ///< values 64 c + 8 g … of tokenOf(i, …) at [c][i]
+    };
+
+    /// The token of a lane's pieces of V: 2 t, 2 t + 1, 2 t + 8, 2 t + 9, but one of those seen, [from, to):
+    /// what lies beyond may be no number, and zero times that is not zero.
+    __device__ static __forceinline__ int tokenOf(int i, int from, int to) {
+        return min(max(2 * (lane() % 4) + i / 2 * 8 + i % 2, from), to - 1);
+    }
+
     /// 16 tokens whose rows begin at `keys` and `values`; tokens [from, to) of them are seen, at least one.
-    __device__ __forceinline__ void add(const std::byte* keys, const std::byte* values, int from, int to,
-                                        float softcap) {
+    __device__ static __forceinline__ void load(Rows& rows, const std::byte* keys, const std::byte* values,
+                                                int from, int to) {
         constexpr size_t kRowBytes = kvRowBytes(T, kDim);
         const int g = lane() / 4, t = lane() % 4;
-        float scores[2][4] = {};
-        {
-            uint4 words[2][kDim / 32];
 #pragma unroll
-            for (int j = 0; j < 2; ++j)
+        for (int j = 0; j < 2; ++j)
 #pragma unroll
-                for (int i = 0; i < kDim / 32; ++i)
-                    words[j][i] = loadKvHalves<T, kDim>(keys + (8 * j + g) * kRowBytes, 32 * i + 8 * t);
-#pragma unroll
-            for (int j = 0; j < 2; ++j)
-#pragma unroll
-                for (int i = 0; i < kDim / 32; ++i) {
-                    mmaF16(scores[j], query_[2 * i], words[j][i].x, words[j][i].y);
-                    mmaF16(scores[j], query_[2 * i + 1], words[j][i].z, words[j][i].w);
-                }
-        }
-        uint4 pieces[kDim / 64][4];  // of tokens 2t, 2t + 1, 2t + 8, 2t + 9
+            for (int i = 0; i < kDim / 32; ++i)
+                rows.keys[j][i] = loadKvHalves<T, kDim>(keys + (8 * j + g) * kRowBytes, 32 * i + 8 * t);
 #pragma unroll
         for (int c = 0; c < kDim / 64; ++c)
 #pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                // What lies beyond the seen tokens may be no number, and zero times that is not zero.
-                const int token = min(max(2 * t + i / 2 * 8 + i % 2, from), to - 1);
-                pieces[c][i] = loadKvHalves<T, kDim>(values + token * kRowBytes, 64 * c + 8 * g);
+            for (int i = 0; i < 4; ++i)
+                rows.values[c][i] =
+                    loadKvHalves<T, kDim>(values + tokenOf(i, from, to) * kRowBytes, 64 * c + 8 * g);
+    }
+
+    __device__ __forceinline__ void add(const Rows& rows, int from, int to, float softcap) {
+        const int t = lane() % 4;
+        float scores[2][4] = {};
+#pragma unroll
+        for (int j = 0; j < 2; ++j)
+#pragma unroll
+            for (int i = 0; i < kDim / 32; ++i) {
+                mmaF16(scores[j], query_[2 * i], rows.keys[j][i].x, rows.keys[j][i].y);
+                mmaF16(scores[j], query_[2 * i + 1], rows.keys[j][i].z, rows.keys[j][i].w);
             }
         float weights[2][2];
         float top = -INFINITY;
@@ -135,10 +145,14 @@ class AttentionUnit {
                                 __shfl_sync(0xffffffffU, keep, 8 * t + 4)};
 #pragma unroll
         for (int c = 0; c < kDim / 64; ++c) {
-            const uint32_t even[4] = {pieces[c][0].x, pieces[c][0].y, pieces[c][0].z, pieces[c][0].w},
-                           odd[4] = {pieces[c][1].x, pieces[c][1].y, pieces[c][1].z, pieces[c][1].w},
-                           evenLater[4] = {pieces[c][2].x, pieces[c][2].y, pieces[c][2].z, pieces[c][2].w},
-                           oddLater[4] = {pieces[c][3].x, pieces[c][3].y, pieces[c][3].z, pieces[c][3].w};
+            const uint32_t even[4] = {rows.values[c][0].x, rows.values[c][0].y, rows.values[c][0].z,
+                                      rows.values[c][0].w},
+                           odd[4] = {rows.values[c][1].x, rows.values[c][1].y, rows.values[c][1].z,
+                                     rows.values[c][1].w},
+                           evenLater[4] = {rows.values[c][2].x, rows.values[c][2].y, rows.values[c][2].z,
+                                           rows.values[c][2].w},
+                           oddLater[4] = {rows.values[c][3].x, rows.values[c][3].y, rows.values[c][3].z,
+                                          rows.values[c][3].w};
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
                 float(&sums)[4] = sums_[4 * c + i];
@@ -182,31 +196,5 @@ class AttentionUnit {
     float sums_[kDim / 16][4] = {};
     float largest_ = -INFINITY, total_ = 0.0F;
 };
-
-/// The whole unit. `blocks`: the sequence's blocks.
-template <KvType T, int kDim>
-__device__ __forceinline__ void addUnit(AttentionUnit<T, kDim>& unit, const KvLayer& layer,
-                                        const int32_t* blocks, int kvHead, const UnitRange& range, int index,
-                                        int position, float softcap) {
-    const int begin = index * range.tokens, end = min(begin + range.tokens, position + 1);
-    // At most eight blocks of 16 tokens: ask for all their numbers at once.
-    const int lane = static_cast<int>(threadIdx.x % 32);
-    const int own = begin + lane * 16;
-    const int number = own + 16 > range.firstVisible && own < end ? blocks[own / layer.blockTokens] : 0;
-    for (int first = begin; first < end; first += 16) {
-        const int block = __shfl_sync(0xffffffffU, number, (first - begin) / 16);
-        if (first + 16 <= range.firstVisible) continue;
-        const HeadRows rows = headRows(layer, block, kvHead);
-        const int within = first % layer.blockTokens;
-        unit.add(rows.keys + within * layer.keyRowBytes(), rows.values + within * layer.valueRowBytes(),
-                 max(0, range.firstVisible - first), min(16, end - first), softcap);
-    }
-}
-
-/// Whether the tensor-core units take this layer.
-inline bool attendsInUnits(const KvLayer& layer) {
-    return layer.type != KvType::F32 && (layer.keyDim == 64 || layer.keyDim == 128) &&
-           layer.valueDim == layer.keyDim && layer.blockTokens % 16 == 0;
-}
 
 }  // namespace kernels::detail

@@ -83,22 +83,37 @@ class CudaActivations final : public Activations {
         view_.width = width;
         view_.groups = detail::ceilDiv(width, 64);
         const size_t groups = static_cast<size_t>(capacityRows) * static_cast<size_t>(view_.groups);
+        const size_t quantised = groups * (64 + sizeof(detail::GroupFacts));
         memory_ = DeviceMemory(bytesOf(capacityRows, width));
         view_.quants = reinterpret_cast<int8_t*>(memory_.data());
         view_.facts = reinterpret_cast<detail::GroupFacts*>(memory_.data() + groups * 64);
-        view_.values =
-            reinterpret_cast<__nv_bfloat16*>(memory_.data() + groups * (64 + sizeof(detail::GroupFacts)));
+        view_.values = reinterpret_cast<__nv_bfloat16*>(memory_.data() + quantised + squaresBytes(groups));
     }
     static size_t bytesOf(int capacityRows, int width) {
         const auto rows = static_cast<size_t>(capacityRows);
-        return rows * static_cast<size_t>(detail::ceilDiv(width, 64)) * (64 + sizeof(detail::GroupFacts)) +
+        const size_t groups = rows * static_cast<size_t>(detail::ceilDiv(width, 64));
+        return groups * (64 + sizeof(detail::GroupFacts)) + squaresBytes(groups) +
                rows * static_cast<size_t>(width) * 2;
     }
     int capacityRows() const override { return capacityRows_; }
     int width() const override { return view_.width; }
     const ActivationView& view() const { return view_; }
+    /// For what leaves a norm with that epsilon, and for all else.
+    const ActivationView& normed(float epsilon) {
+        view_.squares = reinterpret_cast<float*>(view_.facts + static_cast<size_t>(capacityRows_) *
+                                                                   static_cast<size_t>(view_.groups));
+        view_.epsilon = epsilon;
+        return view_;
+    }
+    const ActivationView& plain() {
+        view_.squares = nullptr;
+        return view_;
+    }
 
   private:
+    /// The values behind them are aligned to 16 bytes.
+    static size_t squaresBytes(size_t groups) { return detail::ceilDiv(groups, size_t{4}) * 16; }
+
     int capacityRows_;
     DeviceMemory memory_;
     ActivationView view_;
@@ -109,6 +124,9 @@ const PackedMatrix& packedOf(const Weight& weight) {
 }
 const ActivationView& viewOf(const Activations& activations) {
     return static_cast<const CudaActivations&>(activations).view();
+}
+CudaActivations& own(Activations& activations) {
+    return static_cast<CudaActivations&>(activations);
 }
 
 class CudaOps final : public Ops {
@@ -177,6 +195,7 @@ class CudaOps final : public Ops {
 
     std::unique_ptr<Weight> loadWeight(const HostMatrix& source) override {
         auto weight = std::make_unique<CudaWeight>(source.dtype, source.rows, source.columns);
+        if (detail::isPlain(source.dtype)) hasPlainWeights_ = true;
         loader_.load(weight->packed(), source, stream_);
         return weight;
     }
@@ -239,23 +258,34 @@ class CudaOps final : public Ops {
     void addNorm(Activations& out, float* residual, const float* branch, const float* branchNorm,
                  const float* norm, float epsilon, int rows, int width) override {
         if (rows > 0)
-            detail::addNorm(viewOf(out), residual, branch, branchNorm, norm, epsilon, rows, width, stream_);
+            detail::addNorm(own(out).normed(epsilon), residual, branch, branchNorm, norm, epsilon, rows,
+                            width, stream_);
     }
     void matmul(std::span<const Projection> projections, const Activations& in, RowSplit rows) override {
         if (rows.decode > 0) {
             std::array<detail::DecodeProduct, kMaxProjections> products{};
-            for (size_t i = 0; i < projections.size(); ++i)
-                products[i] = {packedOf(*projections[i].weight), projections[i].out, projections[i].outStride,
-                               projections[i].bias};
+            for (size_t i = 0; i < projections.size(); ++i) products[i] = decodeProduct(projections[i]);
             detail::matmulDecode({products.data(), projections.size()}, viewOf(in), rows.decode, stream_);
         }
+        if (rows.prefill > 0)
+            for (const Projection& projection : projections) matmulPrefill(projection, in, rows);
+    }
+    void projectAddNorm(Activations& out, float* residual, const Projection& projection,
+                        const Activations& in, const float* branchNorm, const float* norm, float epsilon,
+                        RowSplit rows) override {
+        // Rows that end in their product have no bfloat16 values, which float matrices read.
+        if (rows.decode == 0 || branchNorm != nullptr || hasPlainWeights_ ||
+            !detail::endsProducts(projection.weight->dtype()))
+            return Ops::projectAddNorm(out, residual, projection, in, branchNorm, norm, epsilon, rows);
+        const ActivationView& to = own(out).normed(epsilon);
+        detail::matmulResidual(decodeProduct(projection), viewOf(in), rows.decode, {to, residual, norm},
+                               stream_);
         if (rows.prefill == 0) return;
-        for (const Projection& p : projections) {
-            const PackedMatrix& w = packedOf(*p.weight);
-            float* out = p.out + static_cast<size_t>(rows.decode) * static_cast<size_t>(p.outStride);
-            prefill_.run(out, p.outStride, w, viewOf(in), rows.decode, rows.prefill, stream_);
-            if (p.bias != nullptr) detail::addBias(out, p.outStride, p.bias, rows.prefill, w.rows, stream_);
-        }
+        matmulPrefill(projection, in, rows);
+        const auto first = static_cast<size_t>(rows.decode);
+        detail::addNorm(to.from(rows.decode), residual + first * static_cast<size_t>(out.width()),
+                        projection.out + first * static_cast<size_t>(projection.outStride), nullptr, norm,
+                        epsilon, rows.prefill, out.width(), stream_);
     }
     void gatedFfn(Activations& out, const Weight& gate, const Weight& up, const Activations& in,
                   GateKind kind, float* scratch, RowSplit rows) override {
@@ -264,8 +294,11 @@ class CudaOps final : public Ops {
         const Projection products[] = {{&gate, scratch, 2 * width, nullptr},
                                        {&up, scratch + width, 2 * width, nullptr}};
         matmul(products, in, rows);
-        detail::gatedActivation(viewOf(out), scratch, scratch + width, 2 * width, kind, rows.total(),
+        detail::gatedActivation(own(out).plain(), scratch, scratch + width, 2 * width, kind, rows.total(),
                                 stream_);
+    }
+    void rotations(float* out, const Rope& rope, const int32_t* positions, int rows) override {
+        if (rows > 0 && rope.dimensions > 0) detail::rotations(out, rope, positions, rows, stream_);
     }
     void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows,
                    const BlockTables& tables) override {
@@ -273,6 +306,7 @@ class CudaOps final : public Ops {
     }
     void attention(Activations& out, const float* query, int queryStride, const KvLayer& layer,
                    const StepRows& rows, const BlockTables& tables, const AttentionShape& shape) override {
+        own(out).plain();
         if (rows.rows.decode > 0) {
             float* workspace = floats(detail::decodeAttentionFloats(rows.rows.decode, shape.numHeads,
                                                                     layer.valueDim, rows.maxContextLength));
@@ -288,8 +322,16 @@ class CudaOps final : public Ops {
             detail::quantiseRows(viewOf(out), result, rows.rows.decode, rows.rows.prefill, stream_);
         }
     }
+    void ropeAttention(Activations& out, const RopeStore& store, const KvLayer& layer, const StepRows& rows,
+                       const BlockTables& tables, const AttentionShape& shape) override {
+        if (rows.rows.decode == 0 || !detail::attendsInClusters(store, layer, rows))
+            return Ops::ropeAttention(out, store, layer, rows, tables, shape);
+        detail::attendClusters(own(out).plain(), store, layer, rows, tables, shape, stream_);
+    }
     void gatherRows(Activations& out, const Activations& in, const int32_t* index, int rows) override {
-        if (rows > 0) detail::gatherActivations(viewOf(out), viewOf(in), index, rows, stream_);
+        const ActivationView& from = viewOf(in);
+        const ActivationView& to = from.squares != nullptr ? own(out).normed(from.epsilon) : own(out).plain();
+        if (rows > 0) detail::gatherActivations(to, from, index, rows, stream_);
     }
     void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
                 std::span<int32_t> ids) override {
@@ -349,6 +391,18 @@ class CudaOps final : public Ops {
 
     static constexpr size_t kMaxProjections = 8;  ///< of one input; a model has at most three
 
+    static detail::DecodeProduct decodeProduct(const Projection& projection) {
+        return {packedOf(*projection.weight), projection.out, projection.outStride, projection.bias};
+    }
+
+    /// The rows after the decode rows.
+    void matmulPrefill(const Projection& p, const Activations& in, RowSplit rows) {
+        const PackedMatrix& w = packedOf(*p.weight);
+        float* out = p.out + static_cast<size_t>(rows.decode) * static_cast<size_t>(p.outStride);
+        prefill_.run(out, p.outStride, w, viewOf(in), rows.decode, rows.prefill, stream_);
+        if (p.bias != nullptr) detail::addBias(out, p.outStride, p.bias, rows.prefill, w.rows, stream_);
+    }
+
     /// Workspace of attention; grows to the largest step seen. Safe to reuse at once: one stream runs in
     /// order.
     float* floats(size_t count) {
@@ -380,6 +434,7 @@ class CudaOps final : public Ops {
         nullptr;  ///< pinned ring; everything before uploadAt_ may still be read by the device
     size_t uploadAt_ = 0;
     std::unordered_map<uint64_t, cudaGraphExec_t> graphs_;  ///< null: seen once
+    bool hasPlainWeights_ = false;
     size_t freeAtFirst_ = 0, leastFree_ = 0;
     detail::WeightLoader loader_;
     DeviceMemory workspace_, readSink_;

@@ -209,21 +209,56 @@ __device__ __forceinline__ float addTiles(float sum) {
     return sum + __shfl_xor_sync(0xffffffffU, sum, 2);
 }
 
-/// Adds the slices of one row tile and writes the results. partial [kSlices, columns, 16 rows] in shared
-/// memory, complete; `thread` counts 0 .. 255 within the block's 8 warps.
-template <int kColumns>
-__device__ inline void writeSums(const float* partial, const DecodeProduct& product, int rowTile, int rows,
-                                 int thread) {
-    constexpr int kValues = kColumns * 16;
-    for (int index = thread; index < kValues; index += kDecodeWarps * 32) {
-        const int matrixRow = rowTile * 16 + index % 16, row = index / 16;
-        if (matrixRow >= product.w.rows || row >= rows) continue;
-        float sum = 0.0F;
+/// The sums of squares of the rows that leave a norm, asked for before they are needed: warp w has rows w, w
+/// + 8, …
+template <int kRowsPerWarp>
+class RowScales {
+  public:
+    __device__ __forceinline__ void load(const ActivationView& x, int rows, int warp, int lane) {
 #pragma unroll
-        for (int slice = 0; slice < kSlices; ++slice) sum += partial[slice * kValues + index];
-        if (product.bias != nullptr) sum += product.bias[matrixRow];
-        product.out[static_cast<size_t>(row) * product.outStride + matrixRow] = sum;
+        for (int i = 0; i < kRowsPerWarp; ++i)
+#pragma unroll
+            for (int j = 0; j < 2; ++j) {
+                const int row = warp + i * kDecodeWarps, group = lane + 32 * j;
+                values_[i][j] = x.squares != nullptr && row < rows && group < x.groups
+                                    ? x.squares[static_cast<size_t>(row) * x.groups + group]
+                                    : 0.0F;
+            }
     }
+    /// What each row's sums are to be multiplied with, to `scales` in shared memory.
+    __device__ __forceinline__ void store(float* scales, const ActivationView& x, int rows, int warp,
+                                          int lane) const {
+#pragma unroll
+        for (int i = 0; i < kRowsPerWarp; ++i) {
+            const int row = warp + i * kDecodeWarps;
+            if (row >= rows) break;
+            float sum = values_[i][0] + values_[i][1];
+            if (x.squares != nullptr)
+                for (int group = lane + 64; group < x.groups; group += 32)
+                    sum += x.squares[static_cast<size_t>(row) * x.groups + group];
+            sum = warpSum(sum);
+            if (lane == 0)
+                scales[row] = x.squares != nullptr
+                                  ? rsqrtf(__fmaf_rn(sum, 1.0F / static_cast<float>(x.width), x.epsilon))
+                                  : 1.0F;
+        }
+    }
+
+  private:
+    float values_[kRowsPerWarp][2];
+};
+
+/// One result: the slices in order, the row's scale, the bias. partial [kSlices, columns, 16 rows] in shared
+/// memory, complete.
+template <int kColumns>
+__device__ __forceinline__ float sumSlices(const float* partial, const float* rowScales,
+                                           const DecodeProduct& product, int column, int matrixRow) {
+    float sum = 0.0F;
+#pragma unroll
+    for (int slice = 0; slice < kSlices; ++slice)
+        sum += partial[(slice * kColumns + column) * 16 + matrixRow % 16];
+    sum = __fmul_rn(sum, rowScales[column]);
+    return product.bias != nullptr ? __fadd_rn(sum, product.bias[matrixRow]) : sum;
 }
 
 }  // namespace kernels::detail

@@ -39,20 +39,37 @@ inline bool overlapsLaunches() {
     return overlaps;
 }
 
+/// `clusterBlocks` blocks along x share a cluster; 0: no clusters.
 template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, int threads, size_t sharedBytes,
-            cudaStream_t stream, Arguments&&... arguments) {
-    cudaLaunchAttribute attribute{};
-    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attribute.val.programmaticStreamSerializationAllowed = 1;
+void launchClusters(const char* name, void (*kernel)(Parameters...), int clusterBlocks, dim3 grid,
+                    int threads, size_t sharedBytes, cudaStream_t stream, Arguments&&... arguments) {
+    cudaLaunchAttribute attributes[2] = {};
+    unsigned count = 0;
+    if (overlapsLaunches()) {
+        attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+        attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+    }
+    if (clusterBlocks > 0) {
+        attributes[count].id = cudaLaunchAttributeClusterDimension;
+        attributes[count].val.clusterDim.x = static_cast<unsigned>(clusterBlocks);
+        attributes[count].val.clusterDim.y = attributes[count].val.clusterDim.z = 1;
+        ++count;
+    }
     cudaLaunchConfig_t config{};
     config.gridDim = grid;
     config.blockDim = dim3(static_cast<unsigned>(threads));
     config.dynamicSmemBytes = sharedBytes;
     config.stream = stream;
-    config.attrs = &attribute;
-    config.numAttrs = overlapsLaunches() ? 1 : 0;
+    config.attrs = attributes;
+    config.numAttrs = count;
     checkCuda(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), name);
+}
+
+template <class... Parameters, class... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, int threads, size_t sharedBytes,
+            cudaStream_t stream, Arguments&&... arguments) {
+    launchClusters(name, kernel, 0, grid, threads, sharedBytes, stream,
+                   std::forward<Arguments>(arguments)...);
 }
 
 }  // namespace kernels::detail

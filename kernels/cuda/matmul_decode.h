@@ -4,11 +4,10 @@
 
 #include <span>
 
+#include "kernels/cuda/activations.cuh"
 #include "kernels/cuda/packed_weight.h"
 
 namespace kernels::detail {
-
-struct ActivationView;
 
 /// out[r] = w x[r] (+ bias); out [rows, w.rows] with `outStride` floats from row to row; bias [w.rows] or
 /// null.
@@ -24,5 +23,20 @@ struct DecodeProduct {
 /// whatever the number of rows.
 void matmulDecode(std::span<const DecodeProduct> products, const ActivationView& x, int rows,
                   cudaStream_t stream);
+
+/// Where a product that closes a branch leads: residual [rows, out.width] += the product, and `out`, its
+/// groups and squares only, that times norm [out.width].
+struct ResidualEnd {
+    ActivationView out;
+    float* residual;
+    const float* norm;
+};
+
+/// Whether this card and this type of matrix have matmulResidual; what that gives is bit for bit what
+/// matmulDecode and addNorm give.
+bool endsProducts(DType type);
+
+void matmulResidual(const DecodeProduct& product, const ActivationView& x, int rows, const ResidualEnd& end,
+                    cudaStream_t stream);
 
 }  // namespace kernels::detail

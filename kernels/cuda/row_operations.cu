@@ -1,6 +1,7 @@
 #include "kernels/cuda/row_operations.h"
 
 #include "kernels/cuda/activations.cuh"
+#include "kernels/cuda/head_rotation.cuh"
 #include "kernels/cuda/kv_row.cuh"
 #include "kernels/cuda/launch.cuh"
 
@@ -40,31 +41,41 @@ __global__ void __launch_bounds__(kNormThreads)
         }
         branchScale = meanScale(squares);
     }
-    float squares = 0.0F;
-    for (int column = own; column < width; column += kColumns) {
-        loadEight(residual, column, width, x);
+    // Whole warps go on, as they quantise together.
+    float squares = 0.0F;  // a group's in the first of its eight lanes
+    for (int column = own; column - own < out.groups * 64; column += kColumns) {
+        const int group = column / 64;
+        loadEight(residual, column, width, x);  // zeros beyond the row
+        if (column != own) loadEight(norm, column, width, n);
         if (branch != nullptr) {
             float b[8], scales[8];
             loadEight(branch, column, width, b);
             if (branchNorm != nullptr) loadEight(branchNorm, column, width, scales);
 #pragma unroll
-            for (int i = 0; i < 8; ++i) {
-                x[i] += branchNorm != nullptr ? b[i] * branchScale * scales[i] : b[i];
-                if (column + i < width) residual[column + i] = x[i];
-            }
+            for (int i = 0; i < 8; ++i) x[i] += branchNorm != nullptr ? b[i] * branchScale * scales[i] : b[i];
+            storeEight(residual, column, width, x);
+        }
+        const float ofGroup = groupSquares(x);
+        const size_t index = static_cast<size_t>(row) * out.groups + group;
+        if (threadIdx.x % 8 == 0 && group < out.groups) {
+            out.squares[index] = ofGroup;
+            squares += ofGroup;
         }
 #pragma unroll
-        for (int i = 0; i < 8; ++i) squares = fmaf(x[i], x[i], squares);
+        for (int i = 0; i < 8; ++i) x[i] *= n[i];
+        quantiseEights(out.quants + index * 64, out.facts + index, x, group < out.groups);
     }
     const float scale = meanScale(squares);
-    // Whole warps go on, as they quantise together.
-    for (int column = own; column - own < out.groups * 64; column += kColumns) {
-        if (width > kColumns || column >= width)
-            loadEight(residual, column, width, x);  // zeros beyond the row
-        if (column != own) loadEight(norm, column, width, n);
+    for (int column = own; column < width; column += kColumns) {
+        if (width > kColumns) {
+            loadEight(residual, column, width, x);
+            loadEight(norm, column, width, n);
 #pragma unroll
-        for (int i = 0; i < 8; ++i) x[i] = x[i] * n[i] * scale;
-        storeEights(out, row, column / 64, x);
+            for (int i = 0; i < 8; ++i) x[i] *= n[i];
+        }
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] *= scale;
+        storeValues(out, row, column, x);
     }
 }
 
@@ -86,7 +97,7 @@ __global__ void __launch_bounds__(kThreads)
     loadEight(up + offset, column, out.width, factors);
 #pragma unroll
     for (int i = 0; i < 8; ++i) values[i] = activate(values[i], kind) * factors[i];
-    storeEights(out, row, column / 64, values);
+    storeEights(out, row, column / 64, values, column / 64 < out.groups);
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -97,8 +108,10 @@ __global__ void __launch_bounds__(kThreads)
     const size_t width = in.width, groups = in.groups;
     for (size_t k = threadIdx.x; k < groups * 64; k += kThreads)
         out.quants[to * groups * 64 + k] = in.quants[from * groups * 64 + k];
-    for (size_t k = threadIdx.x; k < groups; k += kThreads)
+    for (size_t k = threadIdx.x; k < groups; k += kThreads) {
         out.facts[to * groups + k] = in.facts[from * groups + k];
+        if (in.squares != nullptr) out.squares[to * groups + k] = in.squares[from * groups + k];
+    }
     for (size_t k = threadIdx.x; k < width; k += kThreads)
         out.values[to * width + k] = in.values[from * width + k];
 }
@@ -111,11 +124,25 @@ __global__ void __launch_bounds__(kThreads)
     if (column < width) out[static_cast<size_t>(blockIdx.y) * outStride + column] += bias[column];
 }
 
+__global__ void __launch_bounds__(kThreads)
+    rotationsKernel(float2* out, Rope rope, const int32_t* positions, int half) {
+    letSuccessorStart();
+    waitForPredecessor();
+    const int i = static_cast<int>(blockIdx.x * kThreads + threadIdx.x), row = static_cast<int>(blockIdx.y);
+    if (i >= half) return;
+    // The angle reaches 1e5 radians, so it is formed and reduced in double; what is left is below pi.
+    const double angle = static_cast<double>(positions[row]) * static_cast<double>(rope.inverseFrequency[i]);
+    constexpr double kTurn = 6.283185307179586476925286766559;
+    float s, c;
+    sincosf(static_cast<float>(fma(-rint(angle * (1.0 / kTurn)), kTurn, angle)), &s, &c);
+    out[static_cast<size_t>(row) * half + i] = {c * rope.magnitude, s * rope.magnitude};
+}
+
 // ropeStore: one warp a head of a row: first the queries' heads, then the keys', then the values'.
 constexpr int kHeadsPerBlock = 4;
 
 __global__ void __launch_bounds__(kHeadsPerBlock * 32)
-    ropeStoreKernel(RopeStore args, KvLayer layer, const int32_t* positions, const int32_t* slots) {
+    ropeStoreKernel(RopeStore args, KvLayer layer, const int32_t* slots) {
     extern __shared__ float heads[];  // [kHeadsPerBlock, 2, largest dim]
     letSuccessorStart();
     waitForPredecessor();
@@ -132,39 +159,31 @@ __global__ void __launch_bounds__(kHeadsPerBlock * 32)
     const int largestDim = max(layer.keyDim, layer.valueDim);
     float* in = heads + static_cast<size_t>(threadIdx.x / 32) * 2 * largestDim;
     float* out = in + largestDim;
-    float squares = 0.0F;
-    for (int k = lane; k < dim; k += 32) {
-        in[k] = source[k];
-        squares = fmaf(in[k], in[k], squares);
-    }
+    for (int k = lane; k < dim; k += 32) in[k] = source[k];
     __syncwarp();
     if (!isValue) {
         const float* norm = isQuery ? args.queryNorm : args.keyNorm;
         if (norm != nullptr) {
-            const float scale = rsqrtf(warpSum(squares) / static_cast<float>(dim) + args.normEpsilon);
+            // Lane t of four adds the values that it has where heads are in registers (HeadRotation).
+            float squares = 0.0F;
+            for (int i = 0; i < dim; i += 32)
+                for (int k = i + lane % 4 * 8; k < min(dim, i + lane % 4 * 8 + 8); ++k)
+                    squares = fmaf(in[k], in[k], squares);
+            const float scale = headScale(squares, dim, args.normEpsilon);
             for (int k = lane; k < dim; k += 32) in[k] = in[k] * scale * norm[k];
             __syncwarp();
         }
-        const int half = args.rope.dimensions / 2;
-        const int position = positions[row];
+        const int half = args.dimensions / 2;
+        const auto* by = reinterpret_cast<const float2*>(args.rotations) + static_cast<size_t>(row) * half;
         for (int i = lane; i < half; i += 32) {
-            // The angle reaches 1e5 radians, so it is formed and reduced in double; what is left is below pi.
-            const double angle =
-                static_cast<double>(position) * static_cast<double>(args.rope.inverseFrequency[i]);
-            constexpr double kTurn = 6.283185307179586476925286766559;
-            const auto reduced = static_cast<float>(fma(-rint(angle * (1.0 / kTurn)), kTurn, angle));
-            float s, c;
-            sincosf(reduced, &s, &c);
-            s *= args.rope.magnitude;
-            c *= args.rope.magnitude;
-            const int first = args.rope.pairs == RopePairs::Interleaved ? 2 * i : i;
-            const int second = args.rope.pairs == RopePairs::Interleaved ? 2 * i + 1 : i + half;
-            // The roundings are spelled out: a K row is the same bytes whatever the compiler makes of this.
-            const float a = in[first], b = in[second];
-            out[first] = fmaf(a, c, -__fmul_rn(b, s));
-            out[second] = fmaf(a, s, __fmul_rn(b, c));
+            const int first = args.pairs == RopePairs::Interleaved ? 2 * i : i;
+            const int second = args.pairs == RopePairs::Interleaved ? 2 * i + 1 : i + half;
+            float a = in[first], b = in[second];
+            rotatePair(a, b, by[i]);
+            out[first] = a;
+            out[second] = b;
         }
-        for (int k = args.rope.dimensions + lane; k < dim; k += 32) out[k] = in[k];
+        for (int k = args.dimensions + lane; k < dim; k += 32) out[k] = in[k];
         __syncwarp();
     }
     const float* result = isValue ? in : out;
@@ -205,13 +224,19 @@ void addBias(float* out, int outStride, const float* bias, int rows, int width, 
            bias, width);
 }
 
+void rotations(float* out, const Rope& rope, const int32_t* positions, int rows, cudaStream_t stream) {
+    const int half = rope.dimensions / 2;
+    launch("rotations", rotationsKernel, dim3(ceilDiv(half, kThreads), rows), kThreads, 0, stream,
+           reinterpret_cast<float2*>(out), rope, positions, half);
+}
+
 void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
                cudaStream_t stream) {
     const int items = args.numHeads + 2 * layer.numKvHeads;
     const size_t shared = static_cast<size_t>(kHeadsPerBlock) * 2 *
                           (layer.keyDim > layer.valueDim ? layer.keyDim : layer.valueDim) * sizeof(float);
     launch("ropeStore", ropeStoreKernel, dim3(ceilDiv(items, kHeadsPerBlock), rows.rows.total()),
-           kHeadsPerBlock * 32, shared, stream, args, layer, rows.positions, tables.slots);
+           kHeadsPerBlock * 32, shared, stream, args, layer, tables.slots);
 }
 
 }  // namespace kernels::detail

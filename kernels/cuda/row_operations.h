@@ -23,6 +23,8 @@ void gatherActivations(const ActivationView& out, const ActivationView& in, cons
 /// out [rows, width] += bias [width].
 void addBias(float* out, int outStride, const float* bias, int rows, int width, cudaStream_t stream);
 
+void rotations(float* out, const Rope& rope, const int32_t* positions, int rows, cudaStream_t stream);
+
 void ropeStore(const RopeStore& args, const KvLayer& layer, const StepRows& rows, const BlockTables& tables,
                cudaStream_t stream);
 

@@ -155,7 +155,7 @@ TEST(DeviceFailure, ADeviceLostAtAnyMomentEndsEveryRequestAndTheEngineLives) {
 TEST(DeviceFailure, ScoringOnALostDeviceIsAnError) {
     OnPretendCard card;
     EngineDriver driver(card.options());
-    card.fault.lostAfter = 20;
+    card.fault.lostAfter = 12;
     const auto score = driver.engine->score({1, 2, 3}, 0);
     ASSERT_FALSE(score);
     EXPECT_NE(score.error().message.find("device lost"), std::string::npos);

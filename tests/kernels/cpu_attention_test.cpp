@@ -243,8 +243,13 @@ TEST_P(CpuRopeStore, RotatesAndStoresEachRowInItsSlotAndNothingElse) {
         args.queryNorm = c.norms ? queryNorm.data() : nullptr;
         args.keyNorm = c.norms ? keyNorm.data() : nullptr;
         args.normEpsilon = kEpsilon;
-        args.rope = {c.pairs, c.dimensions, frequencies.data(), c.magnitude};
+        args.pairs = c.pairs;
+        args.dimensions = c.dimensions;
         const auto ops = cpuOps(Compute::Float, isa, 2);
+        std::vector<float> rotations(static_cast<size_t>(batch.rowCount() * c.dimensions));
+        ops->rotations(rotations.data(), {c.pairs, c.dimensions, frequencies.data(), c.magnitude},
+                       batch.rows().positions, batch.rowCount());
+        args.rotations = rotations.data();
         ops->ropeStore(args, batch.layer(), batch.rows(), batch.tables());
 
         auto untouched = batch.bytes();

@@ -20,6 +20,15 @@ struct Fault {
         if (lostAfter > 0) --lostAfter;
         if (lostAfter == 0) throw std::runtime_error("device lost");
     }
+    void attentionCall() {
+        call();
+        if (armedAfter > 0 && armedAfter-- == 1) {
+            armed = true;
+        } else if (armed) {
+            armed = false;
+            throw std::runtime_error("injected fault");
+        }
+    }
 };
 
 /// A device that does what another does, and fails when told to.
@@ -102,11 +111,27 @@ class FailingOps : public kernels::Ops {
         fault_.call();
         real_->matmul(projections, in, rows);
     }
+    void projectAddNorm(kernels::Activations& out, float* residual, const kernels::Projection& projection,
+                        const kernels::Activations& in, const float* branchNorm, const float* norm,
+                        float epsilon, kernels::RowSplit rows) override {
+        fault_.call();
+        real_->projectAddNorm(out, residual, projection, in, branchNorm, norm, epsilon, rows);
+    }
     void gatedFfn(kernels::Activations& out, const kernels::Weight& gate, const kernels::Weight& up,
                   const kernels::Activations& in, kernels::GateKind kind, float* scratch,
                   kernels::RowSplit rows) override {
         fault_.call();
         real_->gatedFfn(out, gate, up, in, kind, scratch, rows);
+    }
+    void rotations(float* out, const kernels::Rope& rope, const int32_t* positions, int rows) override {
+        fault_.call();
+        real_->rotations(out, rope, positions, rows);
+    }
+    void ropeAttention(kernels::Activations& out, const kernels::RopeStore& store,
+                       const kernels::KvLayer& layer, const kernels::StepRows& rows,
+                       const kernels::BlockTables& tables, const kernels::AttentionShape& shape) override {
+        fault_.attentionCall();
+        real_->ropeAttention(out, store, layer, rows, tables, shape);
     }
     void ropeStore(const kernels::RopeStore& args, const kernels::KvLayer& layer,
                    const kernels::StepRows& rows, const kernels::BlockTables& tables) override {
@@ -116,13 +141,7 @@ class FailingOps : public kernels::Ops {
     void attention(kernels::Activations& out, const float* query, int queryStride,
                    const kernels::KvLayer& layer, const kernels::StepRows& rows,
                    const kernels::BlockTables& tables, const kernels::AttentionShape& shape) override {
-        fault_.call();
-        if (fault_.armedAfter > 0 && fault_.armedAfter-- == 1) {
-            fault_.armed = true;
-        } else if (fault_.armed) {
-            fault_.armed = false;
-            throw std::runtime_error("injected fault");
-        }
+        fault_.attentionCall();
         real_->attention(out, query, queryStride, layer, rows, tables, shape);
     }
     void gatherRows(kernels::Activations& out, const kernels::Activations& in, const int32_t* index,

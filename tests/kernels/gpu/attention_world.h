@@ -170,7 +170,13 @@ class AttentionWorld {
             store.numHeads = shape.numHeads;
             if (shape.norms) store.queryNorm = store.keyNorm = norm_.as<float>();
             store.normEpsilon = 1e-5F;
-            store.rope = {shape.pairs, shape.dim, frequencies_.as<float>(), 1.0F};
+            store.pairs = shape.pairs;
+            store.dimensions = shape.dim;
+            const DeviceBuffer rotations =
+                ops_.allocate(positions.size() * static_cast<size_t>(shape.dim) * sizeof(float));
+            ops_.rotations(rotations.as<float>(), {shape.pairs, shape.dim, frequencies_.as<float>(), 1.0F},
+                           stepRows.positions, static_cast<int>(positions.size()));
+            store.rotations = rotations.as<float>();
             ops_.ropeStore(store, layer_, stepRows, tables);
             if (out != nullptr)
                 ops_.attention(*out, x.as<float>(), width, layer_, stepRows, tables,

@@ -197,7 +197,13 @@ TEST(RopeStoreOnTheCard, RotatesQueriesAsTheCpuDoesAtEveryPosition) {
             store.numHeads = kHeads;
             if (c.norms) store.queryNorm = store.keyNorm = n.as<float>();
             store.normEpsilon = 1e-6F;
-            store.rope = {c.pairs, c.dimensions, f.as<float>(), c.magnitude};
+            store.pairs = c.pairs;
+            store.dimensions = c.dimensions;
+            const DeviceBuffer rotations =
+                ops.allocate(positions.size() * static_cast<size_t>(c.dimensions) * sizeof(float));
+            ops.rotations(rotations.as<float>(), {c.pairs, c.dimensions, f.as<float>(), c.magnitude},
+                          step.positions, kRows);
+            store.rotations = rotations.as<float>();
             ops.ropeStore(store, layer, step, {ts.as<int32_t>(), tb.as<int32_t>(), sl.as<int32_t>()});
             const auto all = read(ops, x, rows.size());
             for (int row = 0; row < kRows; ++row)

@@ -20,8 +20,11 @@ struct StepCase {
     int position = 40;
     int window = 0;
     RopePairs pairs = RopePairs::Halves;
-    bool branchNorms = false, biases = false;
+    bool branchNorms = false, biases = false, headNorms = false;
 };
+
+/// Whether a step uses the operations that are several in one, or those they stand for.
+enum class Form { Joined, Separate };
 
 /// Two layers of random weights, driven through Ops as a model does.
 class TinyStep {
@@ -56,6 +59,7 @@ class TinyStep {
             frequencies.push_back(
                 std::pow(10000.0F, -2.0F * static_cast<float>(i) / static_cast<float>(shape.dim)));
         frequencies_ = upload(frequencies);
+        rotations_ = floats(shape.dim);
         layer_ = {nullptr, shape.kvType, shape.kvHeads, shape.dim, shape.dim, 16};
         blockCount_ = shape.position / 16 + 1;
         const size_t bytes = layer_.blockBytes() * static_cast<size_t>(blockCount_) * 2;
@@ -80,8 +84,8 @@ class TinyStep {
         }
     };
 
-    Result run(uint64_t key) {
-        ops_.repeat(key, [this] { compute(); });
+    Result run(uint64_t key, Form form = Form::Joined) {
+        ops_.repeat(key, [this, form] { compute(form); });
         Result result;
         result.logits.resize(static_cast<size_t>(shape_.vocabulary));
         ops_.download(result.logits.data(), logits_.data(), result.logits.size() * sizeof(float));
@@ -117,21 +121,34 @@ class TinyStep {
     }
     DeviceBuffer floats(int count) { return upload(randomFloats(static_cast<size_t>(count), 1.0F, random_)); }
 
-    void compute() {
+    void compute(Form form) {
         const auto* integers = integers_.as<int32_t>();
         const StepRows rows{{1, 0}, 1, integers + 4, integers + 2, integers + 5, 1, 16 * blockCount_};
         const BlockTables tables{integers + 6, integers + 9, integers + 8};
         const int kvWidth = shape_.kvHeads * shape_.dim, queryWidth = shape_.heads * shape_.dim;
         const int stride = queryWidth + 2 * kvWidth;
         auto *query = projected_.as<float>(), *key = query + queryWidth, *value = key + kvWidth;
+        // The base class's own forms are the separate operations.
+        const auto project = [&](const Weight& weight, const Activations& in, const float* branchNorm,
+                                 const float* norm) {
+            const Projection projection{&weight, branch_.as<float>(), shape_.width, nullptr};
+            if (form == Form::Joined)
+                ops_.projectAddNorm(*input_, residual_.as<float>(), projection, in, branchNorm, norm, 1e-5F,
+                                    rows.rows);
+            else
+                ops_.Ops::projectAddNorm(*input_, residual_.as<float>(), projection, in, branchNorm, norm,
+                                         1e-5F, rows.rows);
+        };
         ops_.embed(residual_.as<float>(), *embedding_, integers, 1.0F, 1);
-        const float *branch = nullptr, *branchNorm = nullptr;
+        ops_.rotations(rotations_.as<float>(), {shape_.pairs, shape_.dim, frequencies_.as<float>(), 1.0F},
+                       rows.positions, 1);
+        ops_.addNorm(*input_, residual_.as<float>(), nullptr, nullptr, layers_[0].norm.as<float>(), 1e-5F, 1,
+                     shape_.width);
         KvLayer kv = layer_;
         kv.base = pool_.as<std::byte>();
-        for (Layer& layer : layers_) {
+        for (size_t index = 0; index < 2; ++index) {
+            Layer& layer = layers_[index];
             const float* bias = shape_.biases ? layer.bias.as<float>() : nullptr;
-            ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, layer.norm.as<float>(), 1e-5F, 1,
-                         shape_.width);
             const Projection three[] = {{layer.query.get(), query, stride, bias},
                                         {layer.key.get(), key, stride, bias},
                                         {layer.value.get(), value, stride, nullptr}};
@@ -140,24 +157,25 @@ class TinyStep {
             store.query = query, store.key = key, store.value = value;
             store.queryStride = store.keyStride = store.valueStride = stride;
             store.numHeads = shape_.heads;
-            store.rope = {shape_.pairs, shape_.dim, frequencies_.as<float>(), 1.0F};
-            ops_.ropeStore(store, kv, rows, tables);
+            store.pairs = shape_.pairs;
+            store.dimensions = shape_.dim;
+            store.rotations = rotations_.as<float>();
+            if (shape_.headNorms)
+                store.queryNorm = layer.norm.as<float>(), store.keyNorm = layer.branchNorm.as<float>(),
+                store.normEpsilon = 1e-6F;
             const AttentionShape attention{shape_.heads, 0.1F, shape_.window, 0.0F};
-            ops_.attention(*attended_, query, stride, kv, rows, tables, attention);
-            const Projection output{layer.output.get(), branch_.as<float>(), shape_.width, nullptr};
-            ops_.matmul({&output, 1}, *attended_, rows.rows);
-            branchNorm = shape_.branchNorms ? layer.branchNorm.as<float>() : nullptr;
-            ops_.addNorm(*input_, residual_.as<float>(), branch_.as<float>(), branchNorm,
-                         layer.norm.as<float>(), 1e-5F, 1, shape_.width);
+            if (form == Form::Joined)
+                ops_.ropeAttention(*attended_, store, kv, rows, tables, attention);
+            else
+                ops_.Ops::ropeAttention(*attended_, store, kv, rows, tables, attention);
+            const float* branchNorm = shape_.branchNorms ? layer.branchNorm.as<float>() : nullptr;
+            project(*layer.output, *attended_, branchNorm, layer.norm.as<float>());
             ops_.gatedFfn(*gated_, *layer.gate, *layer.up, *input_, GateKind::Silu, gates_.as<float>(),
                           rows.rows);
-            const Projection down{layer.down.get(), branch_.as<float>(), shape_.width, nullptr};
-            ops_.matmul({&down, 1}, *gated_, rows.rows);
-            branch = branch_.as<float>();
+            project(*layer.down, *gated_, branchNorm,
+                    index == 0 ? layers_[1].norm.as<float>() : norm_.as<float>());
             kv.base += layer_.blockBytes() * static_cast<size_t>(blockCount_);
         }
-        ops_.addNorm(*input_, residual_.as<float>(), branch, branchNorm, norm_.as<float>(), 1e-5F, 1,
-                     shape_.width);
         ops_.gatherRows(*picked_, *input_, integers + 1, 1);
         const Projection head{embedding_.get(), logits_.as<float>(), shape_.vocabulary, nullptr};
         ops_.matmul({&head, 1}, *picked_, {1, 0});
@@ -170,7 +188,8 @@ class TinyStep {
     KvLayer layer_;
     std::unique_ptr<Weight> embedding_;
     Layer layers_[2];
-    DeviceBuffer norm_, residual_, branch_, projected_, gates_, logits_, frequencies_, pool_, integers_;
+    DeviceBuffer norm_, residual_, branch_, projected_, gates_, logits_, frequencies_, rotations_, pool_,
+        integers_;
     std::unique_ptr<Activations> input_, picked_, attended_, gated_;
 };
 
@@ -194,6 +213,21 @@ TEST_P(StepTest, ARepeatedStepGivesTheBytesOfItsOperations) {
     }
 }
 
+TEST_P(StepTest, JoinedOperationsGiveTheBytesOfTheSeparateOnes) {
+    const uint64_t seed = std::random_device{}();
+    SCOPED_TRACE(seed);
+    Random random(seed);
+    const auto ops = makeCudaOps();
+    TinyStep step(*ops, GetParam(), random);
+    const auto separate = step.run(1, Form::Separate);
+    EXPECT_TRUE(step.run(2) == separate);
+    for (uint64_t key = 3; key < 9 && GetParam().position % 16 < 12; key += 2) {
+        step.advance();
+        const auto joined = step.run(key);
+        EXPECT_TRUE(step.run(key + 1, Form::Separate) == joined) << "position after " << key / 2;
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Shapes, StepTest,
     ::testing::Values(
@@ -205,6 +239,10 @@ INSTANTIATE_TEST_SUITE_P(
                  RopePairs::Halves, false, true},
         StepCase{1024, 4, 4, 128, 2816, 300, DType::IQ4_XS, DType::Q5_K, DType::Q3_K, KvType::F16, 5000, 1024,
                  RopePairs::Halves, true, true},
+        StepCase{992, 16, 16, 64, 3008, 999, DType::Q8_0, DType::Q8_0, DType::Q8_0, KvType::F16, 130, 0,
+                 RopePairs::Interleaved, false, false, true},
+        StepCase{1024, 16, 2, 128, 3072, 999, DType::Q4_K, DType::Q6_K, DType::Q4_K, KvType::Q8_0, 77, 0,
+                 RopePairs::Halves, false, false, true},
         StepCase{2048, 32, 2, 64, 5632, 777, DType::Q2_K, DType::IQ4_NL, DType::Q5_1, KvType::F16, 33, 0}));
 
 }  // namespace

@@ -1,0 +1,477 @@
+// Attention of single rows on tensor cores, for heads of 64 or 128 values (attention_unit.cuh): one warp a
+// unit, KV head (of up to eight query heads) and row.
+//
+// Where the card has clusters, units are few and no sequence has two rows, the eight blocks of a cluster take
+// all units of a row and KV head: they rotate the queries, make the row's own K and V, and merge through one
+// another's shared memory, all in one launch. Else the units go to the workspace and a second kernel merges
+// them. Both add in the same order.
+#include "kernels/cuda/activations.cuh"
+#include "kernels/cuda/attention.h"
+#include "kernels/cuda/attention_split.cuh"
+#include "kernels/cuda/attention_unit.cuh"
+#include "kernels/cuda/cluster.cuh"
+#include "kernels/cuda/head_rotation.cuh"
+#include "kernels/cuda/kv_row.cuh"
+#include "kernels/cuda/launch.cuh"
+
+namespace kernels::detail {
+namespace {
+
+constexpr int kUnitsPerBlock = 4;
+constexpr int kClusterBlocks = 8;
+constexpr int kClusterWarps = 8;  ///< of a block, at most
+
+/// What every kernel of this file is told.
+struct UnitArguments {
+    const float* query;
+    int queryStride;
+    KvLayer layer;
+    StepRows rows;
+    BlockTables tables;
+    SplitShape shape;
+    RopeStore store;  ///< of clusters
+};
+
+/// Which row and heads a block has: blockIdx.y counts KV heads and their chunks of query heads, blockIdx.z
+/// rows.
+struct UnitPlace {
+    int row, position, kvHead, firstHead, heads;
+    const int32_t* blocks;
+
+    __device__ __forceinline__ explicit UnitPlace(const UnitArguments& args)
+        : row(static_cast<int>(blockIdx.z)), position(args.rows.positions[row]) {
+        const SplitShape& shape = args.shape;
+        const int chunks = ceilDiv(shape.groupHeads, shape.headsPerBlock);
+        const int chunk = static_cast<int>(blockIdx.y) % chunks;
+        kvHead = static_cast<int>(blockIdx.y) / chunks;
+        firstHead = kvHead * shape.groupHeads + chunk * shape.headsPerBlock;
+        heads = min(shape.headsPerBlock, shape.groupHeads - chunk * shape.headsPerBlock);
+        blocks =
+            args.tables.blocks + args.tables.start[sequenceOf(args.rows.rowStart, args.rows.sequences, row)];
+    }
+};
+
+/// Brings the rows of the 16 tokens around one towards the processor.
+__device__ inline void prefetchRows(const KvLayer& layer, const int32_t* blocks, int kvHead, int token) {
+    const HeadRows rows = headRows(layer, blocks[token / layer.blockTokens], kvHead);
+    const int begin = token % layer.blockTokens / 16 * 16 * static_cast<int>(layer.keyRowBytes());
+    for (int at = static_cast<int>(threadIdx.x % 32) * 128; at < 16 * static_cast<int>(layer.keyRowBytes());
+         at += 4096) {
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(rows.keys + begin + at));
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(rows.values + begin + at));
+    }
+}
+
+/// Norms (where there is one) and rotates heads in registers. Lanes of one head have the same `from`; null:
+/// zeros.
+template <int kDim>
+__device__ __forceinline__ void readRotated(float (&values)[kDim / 32][8], const float* from,
+                                            const float* norm, const RopeStore& store,
+                                            const HeadRotation<kDim>& rotation) {
+    const int t = static_cast<int>(threadIdx.x % 4);
+#pragma unroll
+    for (int i = 0; i < kDim / 32; ++i)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            const float4 four = from != nullptr
+                                    ? *reinterpret_cast<const float4*>(from + 32 * i + 8 * t + 4 * half)
+                                    : float4{0.0F, 0.0F, 0.0F, 0.0F};
+            float* to = &values[i][4 * half];
+            to[0] = four.x, to[1] = four.y, to[2] = four.z, to[3] = four.w;
+        }
+    if (norm != nullptr) {
+        float squares = 0.0F;
+#pragma unroll
+        for (int i = 0; i < kDim / 32; ++i)
+#pragma unroll
+            for (int j = 0; j < 8; ++j) squares = fmaf(values[i][j], values[i][j], squares);
+        const float scale = headScale(squares, kDim, store.normEpsilon);
+#pragma unroll
+        for (int i = 0; i < kDim / 32; ++i)
+#pragma unroll
+            for (int j = 0; j < 8; ++j) values[i][j] = values[i][j] * scale * norm[32 * i + 8 * t + j];
+    }
+    rotation.apply(values, store.pairs);
+}
+
+__device__ __forceinline__ uint4 packEight(const float (&values)[8]) {
+    return {packHalves(values[0], values[1]), packHalves(values[2], values[3]),
+            packHalves(values[4], values[5]), packHalves(values[6], values[7])};
+}
+
+/// The row's own K and V, which are not in the cache when the unit begins: every lane's pieces of them, as
+/// the cache would give them.
+template <KvType T, int kDim>
+struct OwnRow {
+    uint4 key[kDim / 32], value[kDim / 64];
+
+    /// Finds them and puts them into the cache. `staged` [kDim] in shared memory is the warp's own.
+    __device__ __forceinline__ void make(const UnitArguments& args, const UnitPlace& place,
+                                         const HeadRotation<kDim>& rotation, float* staged) {
+        const KvLayer& layer = args.layer;
+        const RopeStore& store = args.store;
+        const int lane = static_cast<int>(threadIdx.x % 32), g = lane / 4, t = lane % 4;
+        const float* from =
+            store.value + static_cast<size_t>(place.row) * store.valueStride + place.kvHead * kDim;
+        const int slot = args.tables.slots[place.row];
+        const HeadRows rows = headRows(layer, slot / layer.blockTokens, place.kvHead);
+        const auto token = static_cast<size_t>(slot % layer.blockTokens);
+        std::byte* keyRow = const_cast<std::byte*>(rows.keys) + token * layer.keyRowBytes();
+        std::byte* valueRow = const_cast<std::byte*>(rows.values) + token * layer.valueRowBytes();
+        float values[kDim / 32][8];
+        if constexpr (T == KvType::F16) {
+            float own[kDim / 64][8];
+#pragma unroll
+            for (int c = 0; c < kDim / 64; ++c) loadEight(from, 64 * c + 8 * g, kDim, own[c]);
+            readRotated<kDim>(values, keyOf(store, place), store.keyNorm, store, rotation);
+#pragma unroll
+            for (int i = 0; i < kDim / 32; ++i) {
+                key[i] = packEight(values[i]);
+                if (g == i) reinterpret_cast<uint4*>(keyRow)[4 * i + t] = key[i];
+            }
+#pragma unroll
+            for (int c = 0; c < kDim / 64; ++c) {
+                value[c] = packEight(own[c]);
+                if (t == c) reinterpret_cast<uint4*>(valueRow)[8 * c + g] = value[c];
+            }
+        } else {
+            readRotated<kDim>(values, keyOf(store, place), store.keyNorm, store, rotation);
+            if (g == 0)
+#pragma unroll
+                for (int i = 0; i < kDim / 32; ++i)
+#pragma unroll
+                    for (int j = 0; j < 8; ++j) staged[32 * i + 8 * t + j] = values[i][j];
+            __syncwarp();
+            storeKvRow(keyRow, layer.type, kDim, [staged](int k) { return staged[k]; });
+            storeKvRow(valueRow, layer.type, kDim, [from](int k) { return from[k]; });
+            __syncwarp();
+#pragma unroll
+            for (int i = 0; i < kDim / 32; ++i) key[i] = loadKvHalves<T, kDim>(keyRow, 32 * i + 8 * t);
+#pragma unroll
+            for (int c = 0; c < kDim / 64; ++c) value[c] = loadKvHalves<T, kDim>(valueRow, 64 * c + 8 * g);
+        }
+    }
+    __device__ static const float* keyOf(const RopeStore& store, const UnitPlace& place) {
+        return store.key + static_cast<size_t>(place.row) * store.keyStride + place.kvHead * kDim;
+    }
+
+    /// Into the rows of a tile, of which it is token `own`, the last one seen.
+    __device__ __forceinline__ void replace(typename AttentionUnit<T, kDim>::Rows& rows, int own,
+                                            int from) const {
+        const int g = static_cast<int>(threadIdx.x % 32) / 4;
+#pragma unroll
+        for (int j = 0; j < 2; ++j)
+#pragma unroll
+            for (int i = 0; i < kDim / 32; ++i)
+                if (8 * j + g == own) rows.keys[j][i] = key[i];
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            const bool isOwn = AttentionUnit<T, kDim>::tokenOf(i, from, own + 1) == own;
+#pragma unroll
+            for (int c = 0; c < kDim / 64; ++c)
+                if (isOwn) rows.values[c][i] = value[c];
+        }
+    }
+};
+
+/// The tokens of one warp's unit, 16 at a time.
+template <KvType T, int kDim>
+class UnitTokens {
+  public:
+    using Rows = typename AttentionUnit<T, kDim>::Rows;
+
+    __device__ __forceinline__ UnitTokens(const UnitArguments& args, const UnitPlace& place,
+                                          const UnitRange& range, int index)
+        : args_(args),
+          place_(place),
+          firstVisible_(range.firstVisible),
+          begin_(index * range.tokens),
+          end_(min(begin_ + range.tokens, place.position + 1)) {
+        // At most eight blocks of 16 tokens: ask for all their numbers at once.
+        const int own = begin_ + static_cast<int>(threadIdx.x % 32) * 16;
+        number_ = own + 16 > firstVisible_ && own < end_ ? place.blocks[own / args.layer.blockTokens] : 0;
+    }
+    __device__ __forceinline__ int first() const { return max(begin_, firstVisible_ / 16 * 16); }
+    __device__ __forceinline__ int end() const { return end_; }
+    /// Which of the 16 tokens from `first` on are seen.
+    __device__ __forceinline__ int seenFrom(int first) const { return max(0, firstVisible_ - first); }
+    __device__ __forceinline__ int seenTo(int first) const { return min(16, end_ - first); }
+    __device__ __forceinline__ void load(Rows& rows, int first) const {
+        const KvLayer& layer = args_.layer;
+        const int block = __shfl_sync(0xffffffffU, number_, (first - begin_) / 16);
+        const HeadRows at = headRows(layer, block, place_.kvHead);
+        const int within = first % layer.blockTokens;
+        AttentionUnit<T, kDim>::load(rows, at.keys + within * layer.keyRowBytes(),
+                                     at.values + within * layer.valueRowBytes(), seenFrom(first),
+                                     seenTo(first));
+    }
+
+  private:
+    const UnitArguments& args_;
+    const UnitPlace& place_;
+    int firstVisible_, begin_, end_, number_;
+};
+
+template <int kDim>
+__device__ __forceinline__ void scaleQueries(float (&values)[kDim / 32][8], float scale) {
+#pragma unroll
+    for (int i = 0; i < kDim / 32; ++i)
+#pragma unroll
+        for (int j = 0; j < 8; ++j) values[i][j] = __fmul_rn(values[i][j], scale);
+}
+
+/// The queries of the lane's head; null: it has none.
+template <int kDim>
+__device__ __forceinline__ const float* queryOf(const UnitArguments& args, const UnitPlace& place) {
+    const int g = static_cast<int>(threadIdx.x % 32) / 4;
+    return g < place.heads
+               ? args.query + static_cast<size_t>(place.row) * args.queryStride + (place.firstHead + g) * kDim
+               : nullptr;
+}
+
+template <KvType T, int kDim>
+__global__ void __launch_bounds__(kUnitsPerBlock * 32, 4)
+    unitKernel(float* workspace, const __grid_constant__ UnitArguments args) {
+    letSuccessorStart();
+    // Positions, blocks and the rows of earlier steps are there before the step's kernels: only what this
+    // step makes has to be waited for.
+    const UnitPlace place(args);
+    const UnitRange range(place.position, args.shape.window);
+    const int index = range.first + static_cast<int>(blockIdx.x * kUnitsPerBlock + threadIdx.x / 32);
+    if (index > range.last) return;
+    const UnitTokens<T, kDim> tokens(args, place, range, index);
+    prefetchRows(args.layer, place.blocks, place.kvHead, max(index * range.tokens, range.firstVisible));
+    waitForPredecessor();
+    const float* from = queryOf<kDim>(args, place);
+    const int t = static_cast<int>(threadIdx.x % 4);
+    float values[kDim / 32][8];
+#pragma unroll
+    for (int i = 0; i < kDim / 32; ++i)
+#pragma unroll
+        for (int j = 0; j < 8; ++j) values[i][j] = from != nullptr ? from[32 * i + 8 * t + j] : 0.0F;
+    scaleQueries<kDim>(values, args.shape.scale);
+    AttentionUnit<T, kDim> unit(values);
+    for (int first = tokens.first(); first < tokens.end(); first += 16) {
+        typename AttentionUnit<T, kDim>::Rows rows;
+        tokens.load(rows, first);
+        unit.add(rows, tokens.seenFrom(first), tokens.seenTo(first), args.shape.softcap);
+    }
+    const auto stride = static_cast<size_t>(kDim + 2);
+    const size_t head = static_cast<size_t>(place.row) * args.shape.numHeads + place.firstHead;
+    unit.store(workspace + (head * args.shape.splits + index) * stride, args.shape.splits * stride,
+               place.heads);
+}
+
+/// Sixteen runs of a row's units, and what merging them needs: run r has the units r, r + 16, … and the runs
+/// are added in order, whatever warps there are, so a row's sums depend on its position alone.
+constexpr int kRuns = 16;
+struct MergeSums {
+    float maxima[kRuns], totals[kRuns], sums[kRuns][64];
+};
+
+/// Merges `units` units for 64 columns of a head; pieceOf(unit) gives the head's sums of a unit, its maximum
+/// and total behind them at `dim`. The whole block calls it.
+template <class PieceOf>
+__device__ __forceinline__ void mergeUnits(MergeSums& shared, const ActivationView& out, int row, int group,
+                                           int units, int dim, int column, PieceOf&& pieceOf) {
+    const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
+    const int warps = static_cast<int>(blockDim.x / 32);
+    float largest = -INFINITY;
+    for (int unit = static_cast<int>(threadIdx.x); unit < units; unit += warps * 32)
+        largest = fmaxf(largest, pieceOf(unit)[dim]);
+    largest = warpMax(largest);
+    if (lane == 0) shared.maxima[warp] = largest;
+    __syncthreads();
+    for (int other = 0; other < warps; ++other) largest = fmaxf(largest, shared.maxima[other]);
+    for (int run = warp; run < kRuns; run += warps) {
+        // A lane finds the weight of one of 32 units.
+        float total = 0.0F, sum[2] = {0.0F, 0.0F};
+        for (int base = run; base < units; base += kRuns * 32) {
+            const int own = base + lane * kRuns;
+            float weight = 0.0F;
+            if (own < units) {
+                const float2 facts = *reinterpret_cast<const float2*>(pieceOf(own) + dim);
+                weight = expf(facts.x - largest);
+                total = fmaf(weight, facts.y, total);
+            }
+            const int count = min(32, (units - 1 - base) / kRuns + 1);
+#pragma unroll 8
+            for (int i = 0; i < count; ++i) {
+                const float* piece = pieceOf(base + i * kRuns) + column;
+                const float w = __shfl_sync(0xffffffffU, weight, i);
+                sum[0] = fmaf(w, piece[lane], sum[0]);
+                sum[1] = fmaf(w, piece[lane + 32], sum[1]);
+            }
+        }
+        total = warpSum(total);
+        if (lane == 0) shared.totals[run] = total;
+        shared.sums[run][lane] = sum[0];
+        shared.sums[run][lane + 32] = sum[1];
+    }
+    __syncthreads();
+    if (warp != 0) return;
+    float results[2] = {0.0F, 0.0F}, all = 0.0F;
+#pragma unroll
+    for (int run = 0; run < kRuns; ++run) {
+        all += shared.totals[run];
+        results[0] += shared.sums[run][lane];
+        results[1] += shared.sums[run][lane + 32];
+    }
+    storeGroup(out, row, group, results[0] / all, results[1] / all);
+}
+
+/// One block for 64 columns of a row, which are of one head.
+__global__ void __launch_bounds__(kRuns * 32)
+    mergeUnitsKernel(ActivationView out, const float* workspace, const int32_t* positions, int dim,
+                     SplitShape shape) {
+    __shared__ MergeSums sums;
+    const int group = static_cast<int>(blockIdx.x), row = static_cast<int>(blockIdx.y);
+    letSuccessorStart();
+    const UnitRange range(positions[row], shape.window);
+    const auto stride = static_cast<size_t>(dim + 2);
+    const size_t head = static_cast<size_t>(row) * shape.numHeads + group * 64 / dim;
+    const float* pieces = workspace + (head * shape.splits + range.first) * stride;
+    waitForPredecessor();
+    mergeUnits(sums, out, row, group, range.last - range.first + 1, dim, group * 64 % dim,
+               [=](int unit) { return pieces + unit * stride; });
+}
+
+/// One warp's unit of a row whose K and V are still to be made: it asks for its first tokens before it waits
+/// for the kernel before it, and its sums go to `to`, [heads, kDim + 2]. `staged` [kDim] is the warp's own.
+template <KvType T, int kDim>
+__device__ __forceinline__ void attendRotating(const UnitArguments& args, const UnitPlace& place,
+                                               const UnitRange& range, int index, float* staged, float* to) {
+    const UnitTokens<T, kDim> tokens(args, place, range, index);
+    typename AttentionUnit<T, kDim>::Rows rows;
+    tokens.load(rows, tokens.first());
+    waitForPredecessor();
+    const RopeStore& store = args.store;
+    HeadRotation<kDim> rotation;
+    rotation.load(
+        reinterpret_cast<const float2*>(store.rotations) + static_cast<size_t>(place.row) * (kDim / 2),
+        store.pairs, static_cast<int>(threadIdx.x % 4));
+    OwnRow<T, kDim> ownRow;
+    if (index == range.last) ownRow.make(args, place, rotation, staged);
+    float values[kDim / 32][8];
+    readRotated<kDim>(values, queryOf<kDim>(args, place), store.queryNorm, store, rotation);
+    scaleQueries<kDim>(values, args.shape.scale);
+    AttentionUnit<T, kDim> unit(values);
+    for (int first = tokens.first(); first < tokens.end(); first += 16) {
+        if (first != tokens.first()) tokens.load(rows, first);
+        if (place.position < first + 16) ownRow.replace(rows, place.position - first, tokens.seenFrom(first));
+        unit.add(rows, tokens.seenFrom(first), tokens.seenTo(first), args.shape.softcap);
+    }
+    unit.store(to, static_cast<size_t>(kDim + 2), place.heads);
+}
+
+/// A cluster of eight blocks for a row and KV head: block b has the units b * warps … of those in sight.
+/// Dynamic shared memory: [warps, heads, kDim + 2] sums of units, then [kDim] the row's own key.
+template <KvType T, int kDim>
+__global__ void __launch_bounds__(kClusterWarps * 32)
+    clusterKernel(ActivationView out, const __grid_constant__ UnitArguments args) {
+    extern __shared__ float2 pieces2[];
+    __shared__ MergeSums sums;
+    auto* pieces = reinterpret_cast<float*>(pieces2);
+    letSuccessorStart();
+    const UnitPlace place(args);
+    const UnitRange range(place.position, args.shape.window);
+    const int warp = static_cast<int>(threadIdx.x / 32), warps = static_cast<int>(blockDim.x / 32);
+    const int rank = static_cast<int>(blockIdx.x), index = range.first + rank * warps + warp;
+    const int pieceFloats = args.shape.headsPerBlock * (kDim + 2);
+    if (index <= range.last)
+        attendRotating<T, kDim>(args, place, range, index, pieces + warps * pieceFloats,
+                                pieces + warp * pieceFloats);
+    clusterArrive();
+    clusterWait();
+    const int groups = place.heads * kDim / 64;
+    for (int group = rank; group < groups; group += kClusterBlocks) {
+        const int head = group * 64 / kDim;
+        mergeUnits(sums, out, place.row, place.firstHead * kDim / 64 + group, range.last - range.first + 1,
+                   kDim, group * 64 % kDim, [&](int unit) -> const float* {
+                       return inBlockOfCluster(pieces, unit / warps) + unit % warps * pieceFloats +
+                              head * (kDim + 2);
+                   });
+        __syncthreads();
+    }
+    clusterArrive();  // others may still read this block's sums
+    clusterWait();
+}
+
+/// Calls launch with the type and the head's size.
+template <class Launch>
+void dispatchUnits(const KvLayer& layer, Launch&& launchUnits) {
+    const auto withType = [&]<KvType T>() {
+        if (layer.keyDim == 64) return launchUnits.template operator()<T, 64>();
+        return launchUnits.template operator()<T, 128>();
+    };
+    if (layer.type == KvType::F16)
+        withType.template operator()<KvType::F16>();
+    else if (layer.type == KvType::Q8_0)
+        withType.template operator()<KvType::Q8_0>();
+    else
+        withType.template operator()<KvType::Q4_0>();
+}
+
+UnitArguments argumentsOf(const float* query, int queryStride, const KvLayer& layer, const StepRows& rows,
+                          const BlockTables& tables, const AttentionShape& shape, const RopeStore& store) {
+    const int groupHeads = shape.numHeads / layer.numKvHeads;
+    const int chunks = ceilDiv(groupHeads, 8), perWarp = ceilDiv(groupHeads, chunks);
+    const SplitShape split{shape.numHeads, groupHeads,  perWarp,      unitCapacity(rows.maxContextLength),
+                           shape.window,   shape.scale, shape.softcap};
+    return {query, queryStride, layer, rows, tables, split, store};
+}
+
+dim3 gridOf(const UnitArguments& args) {
+    const int chunks = ceilDiv(args.shape.groupHeads, args.shape.headsPerBlock);
+    return {static_cast<unsigned>(ceilDiv(args.shape.splits, kUnitsPerBlock)),
+            static_cast<unsigned>(args.layer.numKvHeads * chunks),
+            static_cast<unsigned>(args.rows.rows.decode)};
+}
+
+}  // namespace
+
+bool attendsInUnits(const KvLayer& layer) {
+    return layer.type != KvType::F32 && (layer.keyDim == 64 || layer.keyDim == 128) &&
+           layer.valueDim == layer.keyDim && layer.blockTokens % 16 == 0;
+}
+
+bool attendsInClusters(const RopeStore& store, const KvLayer& layer, const StepRows& rows) {
+    const auto isAligned = [](const float* data, int stride) {
+        return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 4 == 0;
+    };
+    return overlapsLaunches() && attendsInUnits(layer) && rows.rows.prefill == 0 &&
+           rows.maxRowsPerSequence == 1 &&
+           unitCapacity(rows.maxContextLength) <= kClusterBlocks * kClusterWarps &&
+           store.dimensions == layer.keyDim && isAligned(store.query, store.queryStride) &&
+           isAligned(store.key, store.keyStride) && isAligned(store.value, store.valueStride);
+}
+
+void attendClusters(const ActivationView& out, const RopeStore& store, const KvLayer& layer,
+                    const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
+                    cudaStream_t stream) {
+    const UnitArguments args = argumentsOf(store.query, store.queryStride, layer, rows, tables, shape, store);
+    dim3 grid = gridOf(args);
+    grid.x = kClusterBlocks;
+    const int warps = ceilDiv(args.shape.splits, kClusterBlocks);
+    const size_t floats =
+        static_cast<size_t>(warps) * args.shape.headsPerBlock * (layer.keyDim + 2) + layer.keyDim;
+    dispatchUnits(layer, [&]<KvType T, int kDim>() {
+        launchClusters("clusterKernel", clusterKernel<T, kDim>, kClusterBlocks, grid, warps * 32,
+                       floats * sizeof(float), stream, out, args);
+    });
+}
+
+void attendUnits(const ActivationView& out, const float* query, int queryStride, const KvLayer& layer,
+                 const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
+                 float* workspace, cudaStream_t stream) {
+    const UnitArguments args = argumentsOf(query, queryStride, layer, rows, tables, shape, {});
+    dispatchUnits(layer, [&]<KvType T, int kDim>() {
+        launch("unitKernel", unitKernel<T, kDim>, gridOf(args), kUnitsPerBlock * 32, 0, stream, workspace,
+               args);
+    });
+    launch("mergeUnitsKernel", mergeUnitsKernel,
+           dim3(static_cast<unsigned>(out.groups), static_cast<unsigned>(rows.rows.decode)), kRuns * 32, 0,
+           stream, out, workspace, rows.positions, layer.keyDim, args.shape);
+}
+
+}  // namespace kernels::detail
