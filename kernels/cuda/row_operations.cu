@@ -80,7 +80,7 @@ __global__ void __launch_bounds__(kNormThreads)
 }
 
 __device__ float activate(float x, GateKind kind) {
-    if (kind == GateKind::Silu) return x / (1.0F + expf(-x));
+    if (kind == GateKind::Silu) return __fdividef(x, 1.0F + expf(-x));
     return 0.5F * x * (1.0F + tanhf(0.7978845608028654F * (x + 0.044715F * x * x * x)));
 }
 
@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kThreads)
     letSuccessorStart();
     waitForPredecessor();
     const int row = static_cast<int>(blockIdx.y);
-    const int column = static_cast<int>(blockIdx.x * kThreads + threadIdx.x) * 8;
+    const int column = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x) * 8;
     const size_t offset = static_cast<size_t>(row) * stride;
     float values[8], factors[8];
     loadEight(gate + offset, column, out.width, values);
@@ -210,7 +210,9 @@ void addNorm(const ActivationView& out, float* residual, const float* branch, co
 
 void gatedActivation(const ActivationView& out, const float* gate, const float* up, int stride, GateKind kind,
                      int rows, cudaStream_t stream) {
-    launch("gatedActivation", gatedKernel, dim3(ceilDiv(out.groups * 8, kThreads), rows), kThreads, 0, stream,
+    // Few rows are spread over many multiprocessors.
+    const int threads = rows <= 16 ? 64 : kThreads;
+    launch("gatedActivation", gatedKernel, dim3(ceilDiv(out.groups * 8, threads), rows), threads, 0, stream,
            out, gate, up, stride, kind);
 }
 

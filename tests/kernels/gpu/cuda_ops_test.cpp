@@ -94,6 +94,39 @@ TEST(CudaOps, GatedFfnMatchesTheCpu) {
     }
 }
 
+/// Whatever launches a row takes.
+TEST(CudaOps, AGatedRowIsTheSameBytesAloneAndInCompany) {
+    for (const DType type : {DType::Q4_K, DType::Q6_K, DType::Q4_1, DType::Q8_0})
+        for (const int height : {32, 1000, 1536, 14336}) {
+            const int width = 512;
+            const StoredMatrix gate(type, height, width), up(type, height, width),
+                down(DType::Q4_0, 64, (height + 31) / 32 * 32);
+            const auto input = floats(static_cast<size_t>(3 * width));
+            const auto gates = gpu().loadWeight(gate.host), ups = gpu().loadWeight(up.host);
+            const auto downs = height % 32 == 0 ? gpu().loadWeight(down.host) : nullptr;
+            const auto run = [&](int rows) {
+                const auto in = normalised(gpu(), input, rows, width);
+                const auto out = gpu().makeActivations(rows, height);
+                const DeviceBuffer scratch =
+                    poisoned(gpu(), static_cast<size_t>(rows) * 2 * static_cast<size_t>(height));
+                gpu().gatedFfn(*out, *gates, *ups, *in, GateKind::Silu, scratch.as<float>(), {rows, 0});
+                std::vector<float> values;
+                if (height <= 1536) values = valuesOf(gpu(), *out, rows);
+                values.resize(static_cast<size_t>(height));
+                if (downs == nullptr) return values;
+                const DeviceBuffer sums = poisoned(gpu(), static_cast<size_t>(rows) * 64);
+                const Projection projection{downs.get(), sums.as<float>(), 64, nullptr};
+                gpu().matmul({&projection, 1}, *out, {rows, 0});
+                const auto products = read(gpu(), sums, 64);
+                values.insert(values.end(), products.begin(), products.end());
+                return values;
+            };
+            const auto inCompany = run(3);
+            for (int time = 0; time < 10; ++time)
+                ASSERT_EQ(run(1), inCompany) << dtypeInfo(type).name << ' ' << height << ' ' << time;
+        }
+}
+
 TEST(CudaOps, GatherPicksRows) {
     const auto input = floats(static_cast<size_t>(20 * 160));
     const std::vector<int32_t> index{19, 0, 7, 7};
