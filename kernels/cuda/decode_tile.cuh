@@ -48,7 +48,8 @@ __device__ __forceinline__ float combineGroups(const int (&dots)[4], uint32_t sc
         const int sum =
             dots[0] * static_cast<int>(scales & 255U) + dots[1] * static_cast<int>(scales >> 8 & 255U);
         const int minimum = __dp2a_hi(asInt(x.sums32), static_cast<int>(scales), 0);
-        return halfAt(supers, 0) * static_cast<float>(sum) - halfAt(supers, 1) * static_cast<float>(minimum);
+        return fmaf(halfAt(supers, 0), static_cast<float>(sum),
+                    -__fmul_rn(halfAt(supers, 1), static_cast<float>(minimum)));
     } else if constexpr (T == DType::Q2_K) {
         const uint32_t low = scales & 0x0F0F0F0FU, high = scales >> 4 & 0x0F0F0F0FU;
         int sum = 0;
@@ -56,7 +57,8 @@ __device__ __forceinline__ float combineGroups(const int (&dots)[4], uint32_t sc
         for (int i = 0; i < 4; ++i) sum += dots[i] * static_cast<int>(low >> (8 * i) & 255U);
         const int minimum = __dp2a_hi(asInt(x.sums16Second), static_cast<int>(high),
                                       __dp2a_lo(asInt(x.sums16First), static_cast<int>(high), 0));
-        return halfAt(supers, 0) * static_cast<float>(sum) - halfAt(supers, 1) * static_cast<float>(minimum);
+        return fmaf(halfAt(supers, 0), static_cast<float>(sum),
+                    -__fmul_rn(halfAt(supers, 1), static_cast<float>(minimum)));
     } else if constexpr (T == DType::Q3_K || T == DType::Q6_K) {
         int sum = 0;
 #pragma unroll
@@ -141,33 +143,28 @@ __device__ __forceinline__ LaneScales<T> loadScales(const std::byte* span, SpanL
     return words;
 }
 
-/// Adds one span's products of 16 matrix rows and a single activation row. The eight columns of the
-/// tensor-core product hold eight groups of columns of that row, so that each lane scales other groups: lane
-/// t adds tile t of the span to sums[0] (row g) and sums[1] (row g + 8). tileOf(i) gives the lane's words of
-/// tile i, without its scales.
-template <DType T, class TileOf>
+/// Adds one span's products of 16 matrix rows and a single activation row, which all eight columns of the
+/// tensor-core product hold: each lane finds every group's dot products, and lane t scales those of tile t of
+/// the span into sums[0] (row g) and sums[1] (row g + 8). tileOf(i) gives the lane's words of tile i, without
+/// its scales. kTiles: of the span; 0: `tiles` says.
+template <DType T, int kTiles, class TileOf>
 __device__ __forceinline__ void addSpan(float (&sums)[2], TileOf&& tileOf, const LaneScales<T>& scales,
                                         int tiles, const ActivationView& x, int span, int lane) {
     using Facts = TypeFacts<T>;
     // Nibbles alone need no shift: the high ones count sixteenfold, which the dot products give back.
     constexpr bool kNibbles =
         Facts::kQuads && !Facts::kPairs && !Facts::kSingles && !Facts::kLookup && Facts::kGroup == 32;
-    const int g = lane / 4, t = lane % 4, firstTile = span * kSpanTiles;
-    uint32_t own[2] = {0, 0};  // of the groups in column g
-    if (g / 2 < tiles) {
-        const auto* words = reinterpret_cast<const uint32_t*>(x.quants + (firstTile + g / 2) * 64 + t * 16);
-        if constexpr (Facts::kGroup == 32) {
-            const uint2 pair = *reinterpret_cast<const uint2*>(words + g % 2 * 2);
-            own[0] = pair.x, own[1] = pair.y;
-        } else {
-            own[0] = words[g % 2], own[1] = words[2 + g % 2];
-        }
-    }
-    int first[4] = {0, 0, 0, 0}, second[4] = {0, 0, 0, 0};  // groups of 16: a tile's first two and last two
+    constexpr int kGroups = 64 / Facts::kGroup;
+    const int t = lane % 4, firstTile = span * kSpanTiles;
+    const GroupFacts facts = x.facts[firstTile + (kTiles != 0 ? t : min(t, tiles - 1))];
+    const auto* columns = reinterpret_cast<const uint4*>(x.quants + firstTile * 64) + t;
+    int low[4] = {0, 0, 0, 0}, high[4] = {0, 0, 0, 0};  // of the groups of tile t
 #pragma unroll
     for (int i = 0; i < kSpanTiles; ++i) {
-        if (i >= tiles) break;
+        if (kTiles == 0 && i >= tiles) break;
         const LaneTile<T> tile = tileOf(i);
+        const uint4 own = columns[i * 4];
+        const uint32_t b[4] = {own.x, own.y, own.z, own.w};
         uint32_t r[8];
         if constexpr (kNibbles) {
             const uint32_t words[4] = {tile.quads.x, tile.quads.y, tile.quads.z, tile.quads.w};
@@ -177,24 +174,20 @@ __device__ __forceinline__ void addSpan(float (&sums)[2], TileOf&& tileOf, const
             unpackTile<T>(tile, r);
         }
 #pragma unroll
-        for (int odd = 0; odd < 2; ++odd) {
-            const bool here = g == 2 * i + odd;
-            const uint32_t b[2] = {here ? own[0] : 0U, here ? own[1] : 0U};
-            if constexpr (kNibbles) {
-                mmaU8K32(first, &r[odd * 4], b[0], b[1]);
-            } else if constexpr (Facts::kGroup == 32) {
-                mmaS8K32(first, &r[odd * 4], b[0], b[1]);
-            } else {
-                mmaS8K16(first, r[odd * 2], r[odd * 2 + 1], b[0]);
-                mmaS8K16(second, r[4 + odd * 2], r[4 + odd * 2 + 1], b[1]);
-            }
+        for (int group = 0; group < kGroups; ++group) {
+            int d[4] = {0, 0, 0, 0};
+            if constexpr (kNibbles)
+                mmaU8K32(d, &r[group * 4], b[group * 2], b[group * 2 + 1]);
+            else if constexpr (Facts::kGroup == 32)
+                mmaS8K32(d, &r[group * 4], b[group * 2], b[group * 2 + 1]);
+            else
+                mmaS8K16(d, r[group * 2], r[group * 2 + 1], b[group]);
+            low[group] = i == 0 || t == i ? d[0] : low[group];
+            high[group] = i == 0 || t == i ? d[2] : high[group];
         }
     }
-    if (t >= tiles) return;
-    const GroupFacts facts = x.facts[firstTile + t];
-    constexpr int kShift = kNibbles ? 4 : 0;
-    const int low[4] = {first[0], first[1] >> kShift, second[0], second[1]},
-              high[4] = {first[2], first[3] >> kShift, second[2], second[3]};
+    if (kTiles == 0 && t >= tiles) return;
+    if constexpr (kNibbles) low[1] >>= 4, high[1] >>= 4;
     sums[0] =
         fmaf(facts.scale, combineGroups<T>(low, scales.scales.x, scales.minimums.x, scales.supers.x, facts),
              sums[0]);
@@ -204,7 +197,7 @@ __device__ __forceinline__ void addSpan(float (&sums)[2], TileOf&& tileOf, const
 }
 
 /// (1st + 2nd) + (3rd + 4th) of the four lanes of a row: their tiles.
-__device__ __forceinline__ float addTiles(float sum) {
+__device__ __forceinline__ float sumOfTiles(float sum) {
     sum += __shfl_xor_sync(0xffffffffU, sum, 1);
     return sum + __shfl_xor_sync(0xffffffffU, sum, 2);
 }

@@ -7,132 +7,12 @@
 #include <algorithm>
 
 #include "kernels/cuda/cluster.cuh"
-#include "kernels/cuda/decode_tile.cuh"
-#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/row_tile.cuh"
 
 namespace kernels::detail {
 namespace {
 
-constexpr int kThreads = kDecodeWarps * 32;
-
-/// What the block's warps share.
-template <int kColumns>
-struct TileSums {
-    float partial[kSlices * kColumns * 16];
-    float rowScales[kColumns];
-};
-
-constexpr int columnsOf(int columnTiles) {
-    return columnTiles == 0 ? 1 : columnTiles * 8;
-}
-
-/// A span of a row tile in a warp's registers.
-template <DType T, int kColumnTiles>
-struct Span {
-    LaneTile<T> tiles[kSpanTiles];
-    LaneScales<T> scales;
-
-    __device__ __forceinline__ void load(const PackedMatrix& w, int rowTile, int span, int lane) {
-        const std::byte* data = spanData<T>(w, rowTile, span);
-        const SpanLayout<T> layout{spanTiles(w, span)};
-#pragma unroll
-        for (int i = 0; i < kSpanTiles; ++i)
-            if (i < layout.tiles) tiles[i] = loadTile<T>(data, layout, i, lane);
-        if constexpr (kColumnTiles == 0)
-            scales = loadScales<T>(data, layout, lane);
-        else
-            scales.supers = loadSupers<T>(data, layout, lane);
-    }
-};
-
-/// A warp's sums of one slice.
-template <DType T, int kColumnTiles>
-struct SliceSums {
-    float single[2] = {0.0F, 0.0F};
-    float sums[kSpanTiles][kColumnTiles == 0 ? 1 : kColumnTiles][4] = {};
-
-    __device__ __forceinline__ void add(const Span<T, kColumnTiles>& at, int tiles, const ActivationView& x,
-                                        int rows, int span, int lane) {
-        if constexpr (kColumnTiles == 0) {
-            addSpan<T>(
-                single, [&](int i) { return at.tiles[i]; }, at.scales, tiles, x, span, lane);
-        } else {
-#pragma unroll
-            for (int i = 0; i < kSpanTiles; ++i)
-                if (i < tiles)
-                    addTile<T, kColumnTiles>(sums[i], at.tiles[i], at.scales.supers, x, rows,
-                                             span * kSpanTiles + i, lane);
-        }
-    }
-    /// `to` [columns, 16] of the slice.
-    __device__ __forceinline__ void store(float* to, int lane) const {
-        const int g = lane / 4, t = lane % 4;
-        if constexpr (kColumnTiles == 0) {
-            const float low = addTiles(single[0]), high = addTiles(single[1]);
-            if (t == 0) to[g] = low, to[g + 8] = high;
-        } else {
-#pragma unroll
-            for (int c = 0; c < kColumnTiles; ++c)
-#pragma unroll
-                for (int i = 0; i < 4; ++i)
-                    to[(c * 8 + 2 * t + i % 2) * 16 + g + i / 2 * 8] =
-                        (sums[0][c][i] + sums[1][c][i]) + (sums[2][c][i] + sums[3][c][i]);
-        }
-    }
-};
-
-/// 16 matrix rows by eight warps, `warp` counts 0 .. 7; each takes two slices, one after the other. A warp
-/// asks for all tiles of a span at once, and for its first span before it waits for the kernel before it.
-/// With kAhead it also asks for the next span before it multiplies the one at hand: more registers a thread,
-/// right where a matrix has too few rows to fill the card with blocks. kColumnTiles 0: one activation row.
-/// `shared` is complete once all warps are through.
-template <DType T, int kColumnTiles, bool kAhead>
-__device__ __forceinline__ void multiplyRowTile(const DecodeProduct& product, int rowTile,
-                                                const ActivationView& x, int rows, int warp,
-                                                TileSums<columnsOf(kColumnTiles)>& shared) {
-    constexpr int kColumns = columnsOf(kColumnTiles);
-    const int lane = static_cast<int>(threadIdx.x % 32);
-    const PackedMatrix& w = product.w;
-    // The spans of the first slice, then those of the second.
-    const int begins[2] = {firstSpan(rowTile, w.spans, warp),
-                           firstSpan(rowTile, w.spans, warp + kDecodeWarps)};
-    const auto nextOf = [&](int slice, int span) {
-        span += kSlices;
-        return slice == 0 && span >= w.spans ? begins[1] : span;
-    };
-    Span<T, kColumnTiles> at, next;
-    int slice = begins[0] < w.spans ? 0 : 1, span = begins[slice];
-    int following = nextOf(slice, span);
-    if (span < w.spans) at.load(w, rowTile, span, lane);
-    if constexpr (kAhead)
-        if (following < w.spans) next.load(w, rowTile, following, lane);
-    letSuccessorStart();
-    waitForPredecessor();
-    RowScales<kColumnTiles == 2 ? 2 : 1> scales;
-    scales.load(x, rows, warp, lane);
-#pragma unroll 1
-    for (int s = 0; s < 2; ++s) {
-        SliceSums<T, kColumnTiles> sums;
-        while (slice == s && span < w.spans) {
-            sums.add(at, spanTiles(w, span), x, rows, span, lane);
-            if (slice == 0 && span + kSlices >= w.spans) slice = 1;
-            span = following;
-            following = nextOf(slice, span);
-            if constexpr (kAhead) {
-                at = next;
-                if (following < w.spans) next.load(w, rowTile, following, lane);
-            } else if (span < w.spans) {
-                at.load(w, rowTile, span, lane);
-            }
-        }
-        sums.store(shared.partial + (warp + s * kDecodeWarps) * kColumns * 16, lane);
-    }
-    scales.store(shared.rowScales, x, rows, warp, lane);
-}
-
-__device__ __forceinline__ int ownWarp() {
-    return static_cast<int>(threadIdx.x / 32);
-}
+constexpr int kThreads = kTileThreads;
 
 template <int kColumns>
 __device__ __forceinline__ void writeSums(const TileSums<kColumns>& sums, const DecodeProduct& product,
@@ -145,6 +25,7 @@ __device__ __forceinline__ void writeSums(const TileSums<kColumns>& sums, const 
     }
 }
 
+/// Several activation rows: a block a row tile.
 template <DType T, int kColumnTiles, bool kAhead>
 __global__ void __launch_bounds__(kThreads, 2)
     productKernel(const __grid_constant__ ProductSet set, ActivationView x, int rows) {
@@ -156,6 +37,117 @@ __global__ void __launch_bounds__(kThreads, 2)
     writeSums(sums, set.products[which], rowTile, rows);
 }
 
+/// Where a warp is among the spans of the block's row tiles, which are a grid apart; the set's matrices have
+/// the same columns and type.
+template <DType T>
+class TileWalk {
+  public:
+    __device__ __forceinline__ explicit TileWalk(const ProductSet& set) {
+        enter(set, static_cast<int>(blockIdx.x));
+        settle(set);
+    }
+    __device__ __forceinline__ void advance(const ProductSet& set) {
+        span_ += kSlices;
+        settle(set);
+    }
+    __device__ __forceinline__ bool isAt(int tile, int slice) const {
+        return tile_ == tile && slice_ == slice;
+    }
+    __device__ __forceinline__ int span() const { return span_; }
+    __device__ __forceinline__ int tiles(const ProductSet& set) const {
+        return spanTiles(set.products[0].w, span_);
+    }
+    /// Nothing, if there is no span left.
+    __device__ __forceinline__ void load(Span<T, 0>& to, const ProductSet& set, int lane) const {
+        if (isThere(set)) to.load(data_ + span_ * SpanLayout<T>::kFullBytes, tiles(set), lane);
+    }
+
+  private:
+    __device__ __forceinline__ bool isThere(const ProductSet& set) const {
+        return tile_ < set.firstTile[kMaxProducts];
+    }
+    __device__ __forceinline__ void enter(const ProductSet& set, int tile) {
+        tile_ = tile;
+        slice_ = ownWarp();
+        if (!isThere(set)) return;
+        const int which = set.productOf(tile);
+        rowTile_ = tile - set.firstTile[which];
+        const PackedMatrix& w = set.products[which].w;
+        data_ = w.data + static_cast<size_t>(rowTile_) * w.rowTileBytes;
+        span_ = firstSpan(rowTile_, w.spans, slice_);
+    }
+    /// To the next span, if this slice has no more.
+    __device__ __forceinline__ void settle(const ProductSet& set) {
+        const int spans = set.products[0].w.spans;
+        while (isThere(set) && span_ >= spans) {
+            if (slice_ < kDecodeWarps) {
+                slice_ += kDecodeWarps;
+                span_ = firstSpan(rowTile_, spans, slice_);
+            } else {
+                enter(set, tile_ + static_cast<int>(gridDim.x));
+            }
+        }
+    }
+
+    const std::byte* data_ = nullptr;
+    int tile_ = 0, rowTile_ = 0, slice_ = 0, span_ = 0;
+};
+
+/// How many blocks of singleRowKernel have registers on a multiprocessor. Groups of 16 take twice the
+/// products, each with sums of its own.
+template <DType T, bool kAhead>
+constexpr int kRowBlocks = TypeFacts<T>::kGroup == 16 || kAhead ? 2 : 3;
+
+/// One activation row: as many blocks as the card holds at a time walk over the row tiles, and ask for the
+/// next one's weights before they add up the sums of the one at hand. With kAhead two spans are under way.
+template <DType T, bool kAhead>
+__global__ void __launch_bounds__(kThreads, (kRowBlocks<T, kAhead>))
+    singleRowKernel(const __grid_constant__ ProductSet set, ActivationView x) {
+    __shared__ float partial[2][kSlices * 16];
+    __shared__ float rowScale[1];
+    const int lane = static_cast<int>(threadIdx.x % 32), warp = ownWarp();
+    const int step = static_cast<int>(gridDim.x);
+    TileWalk<T> at(set);
+    Span<T, 0> now, next;
+    at.load(now, set, lane);
+    TileWalk<T> following = at;
+    following.advance(set);
+    if constexpr (kAhead) following.load(next, set, lane);
+    letSuccessorStart();
+    waitForPredecessor();
+    RowScales<1> scales;
+    scales.load(x, 1, warp, lane);
+    scales.store(rowScale, x, 1, warp, lane);
+    int turn = 0;
+    for (int tile = static_cast<int>(blockIdx.x); tile < set.firstTile[kMaxProducts]; tile += step) {
+#pragma unroll 1
+        for (int slice = warp; slice < kSlices; slice += kDecodeWarps) {
+            SliceSums<T, 0, true> sums;
+            while (at.isAt(tile, slice)) {
+                sums.add(now, at.tiles(set), x, 1, at.span(), lane);
+                at = following;
+                following.advance(set);
+                if constexpr (kAhead) {
+                    now = next;
+                    following.load(next, set, lane);
+                } else {
+                    at.load(now, set, lane);
+                }
+            }
+            sums.store(partial[turn] + slice * 16, lane);
+        }
+        __syncthreads();
+        // The others go on: they reach these sums again only after one more barrier.
+        if (warp == turn && lane < 16) {
+            const int which = set.productOf(tile), matrixRow = (tile - set.firstTile[which]) * 16 + lane;
+            const DecodeProduct& product = set.products[which];
+            if (matrixRow < product.w.rows)
+                product.out[matrixRow] = sumSlices<1>(partial[turn], rowScale, product, 0, matrixRow);
+        }
+        turn ^= 1;
+    }
+}
+
 /// One activation row, matrices of two types in one launch: K_M mixes keep V in more bits than Q and K.
 template <DType T, DType U>
 __global__ void __launch_bounds__(kThreads, 3)
@@ -165,9 +157,9 @@ __global__ void __launch_bounds__(kThreads, 3)
     const DecodeProduct& product = set.products[which];
     const int rowTile = static_cast<int>(blockIdx.x) - set.firstTile[which];
     if (product.w.type == T)
-        multiplyRowTile<T, 0, true>(product, rowTile, x, 1, ownWarp(), sums);
+        multiplyRowTile<T, 0, false, false>(product, rowTile, x, 1, ownWarp(), sums);
     else
-        multiplyRowTile<U, 0, true>(product, rowTile, x, 1, ownWarp(), sums);
+        multiplyRowTile<U, 0, false, false>(product, rowTile, x, 1, ownWarp(), sums);
     __syncthreads();
     writeSums(sums, product, rowTile, 1);
 }
@@ -190,28 +182,37 @@ __device__ __forceinline__ void gatherSums(float* gathered, const float* partial
     }
 }
 
-/// x -> residual += w x, and that normed but for its root mean square. Launch: a cluster of two blocks a
-/// group, eight warps a row tile; the first block gathers the sums and quantises.
-template <DType T, int kColumnTiles>
-__global__ void __launch_bounds__(2 * kThreads, 1)
+/// How many blocks of residualProductKernel have registers on a multiprocessor.
+template <DType T, int kColumnTiles, int kTiles>
+constexpr int kResidualBlocks = kTiles == 2        ? 1
+                                : kColumnTiles > 0 ? 2
+                                                   : 3;
+
+/// x -> residual += w x, and that normed but for its root mean square. Launch: a cluster of a group's four
+/// row tiles, kTiles of them in a block, eight warps each; the first block gathers the sums and quantises.
+/// Few registers matter more to a single row than spans under way: what else finds room beside a block begins
+/// earlier.
+template <DType T, int kColumnTiles, int kTiles>
+__global__ void __launch_bounds__(kTiles* kThreads, (kResidualBlocks<T, kColumnTiles, kTiles>))
     residualProductKernel(const __grid_constant__ DecodeProduct product, ActivationView x, int rows,
                           ResidualEnd end) {
-    constexpr int kColumns = columnsOf(kColumnTiles);
-    __shared__ TileSums<kColumns> sums[2];
+    constexpr int kColumns = columnsOf(kColumnTiles), kBlocks = kTilesPerGroup / kTiles;
+    constexpr bool kUncounted = TypeFacts<T>::kGroup == 32 || kTiles == 2;
+    __shared__ TileSums<kColumns> sums[kTiles];
     __shared__ float gathered[kColumns * 64];
     const int thread = static_cast<int>(threadIdx.x);
-    const int half = thread / kThreads, rowTile = 2 * static_cast<int>(blockIdx.x) + half;
+    const int half = thread / kThreads, rowTile = kTiles * static_cast<int>(blockIdx.x) + half;
     const int group = rowTile / kTilesPerGroup;
     clusterArrive();
     if (rowTile < product.w.rowTiles)
-        multiplyRowTile<T, kColumnTiles, (kColumnTiles < 2)>(product, rowTile, x, rows,
-                                                             ownWarp() % kDecodeWarps, sums[half]);
+        multiplyRowTile<T, kColumnTiles, kColumnTiles == 1, kUncounted>(product, rowTile, x, rows,
+                                                                        ownWarp() % kDecodeWarps, sums[half]);
     __syncthreads();
     clusterWait();
     gatherSums<kColumns>(inBlockOfCluster(gathered, 0), sums[half].partial, sums[half].rowScales, product,
                          rowTile, rows, thread % kThreads);
     clusterArrive();
-    if (blockIdx.x % 2 != 0) return;
+    if (blockIdx.x % kBlocks != 0) return;
     const int row = thread / 8, own = thread % 8 * 8;
     const int column = group * 64 + own, width = end.out.width;
     const bool there = row < rows;
@@ -269,14 +270,26 @@ int multiprocessors() {
 template <DType T, int kColumnTiles>
 void launchTiles(const ProductSet& set, const ActivationView& x, int rows, cudaStream_t stream) {
     const int tiles = set.firstTile[kMaxProducts];
-    const auto run = [&](auto* kernel) {
-        launch("productKernel", kernel, dim3(static_cast<unsigned>(tiles)), kThreads, 0, stream, set, x,
-               rows);
-    };
-    // Two column tiles need the registers for their sums.
-    if constexpr (kColumnTiles < 2)
-        if (tiles <= 3 * multiprocessors()) return run(productKernel<T, kColumnTiles, true>);
-    run(productKernel<T, kColumnTiles, false>);
+    if constexpr (kColumnTiles == 0) {
+        const auto run = [&]<bool kAhead>() {
+            const int blocks = std::min(tiles, kRowBlocks<T, kAhead> * multiprocessors());
+            launch("singleRowKernel", singleRowKernel<T, kAhead>, dim3(static_cast<unsigned>(blocks)),
+                   kThreads, 0, stream, set, x);
+        };
+        if (tiles <= 2 * multiprocessors())
+            run.template operator()<true>();
+        else
+            run.template operator()<false>();
+    } else {
+        const auto run = [&](auto* kernel) {
+            launch("productKernel", kernel, dim3(static_cast<unsigned>(tiles)), kThreads, 0, stream, set, x,
+                   rows);
+        };
+        // Two column tiles need the registers for their sums.
+        if constexpr (kColumnTiles < 2)
+            if (tiles <= 3 * multiprocessors()) return run(productKernel<T, kColumnTiles, true>);
+        run(productKernel<T, kColumnTiles, false>);
+    }
 }
 
 /// Calls run with the number of column tiles for each 16 rows.
@@ -330,9 +343,17 @@ void launchResidual(const DecodeProduct& product, const ActivationView& x, int r
     forSixteens(rows, [&]<int kColumnTiles>(int first, int count) {
         const ResidualEnd from{end.out.from(first), end.residual + static_cast<size_t>(first) * end.out.width,
                                end.norm};
-        launchClusters("residualProductKernel", residualProductKernel<T, kColumnTiles>, 2,
-                       dim3(static_cast<unsigned>(2 * end.out.groups)), 2 * kThreads, 0, stream, product,
-                       x.from(first), count, from);
+        const auto run = [&]<int kTiles>() {
+            constexpr int kBlocks = kTilesPerGroup / kTiles;
+            launchClusters("residualProductKernel", residualProductKernel<T, kColumnTiles, kTiles>, kBlocks,
+                           dim3(static_cast<unsigned>(kBlocks * end.out.groups)), kTiles * kThreads, 0,
+                           stream, product, x.from(first), count, from);
+        };
+        // Two row tiles a block are faster where all blocks are there at once, one a multiprocessor.
+        if (2 * end.out.groups <= multiprocessors())
+            run.template operator()<2>();
+        else
+            run.template operator()<1>();
     });
 }
 
