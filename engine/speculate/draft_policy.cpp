@@ -19,7 +19,8 @@ size_t DraftPolicy::matchClass(int matched) {
 
 double DraftPolicy::ngramChance(const Account& account, int matched) const {
     const size_t at = matchClass(matched);
-    return account.ngram[at].estimate(ngram_[at].estimate(kMatchPriors[at]));
+    const double before = ngram_[at].estimate(kMatchPriors[at]);
+    return account.ngram[at].estimate(kAlike * before + (1.0 - kAlike) * kMatchPriors[at]);
 }
 
 double DraftPolicy::modelChance(const Account& account) const {

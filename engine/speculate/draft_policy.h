@@ -81,6 +81,9 @@ class DraftPolicy {
     /// Tokens that agreed before a guess, in classes: a longer agreement goes on likelier.
     static constexpr std::array<int, 5> kMatchClasses{3, 5, 8, 12, 20};
     static constexpr std::array<double, 5> kMatchPriors{0.35, 0.55, 0.7, 0.8, 0.9};
+    /// How far a new reply's n-grams are expected to stand as the last replies' did: after quotations comes
+    /// code.
+    static constexpr double kAlike = 0.6;
     static constexpr double kModelPrior = 0.7;
     static constexpr double kSlow = 0.99;  ///< how trials of all replies fade, n-grams'
     /// The model's fade more slowly: how often it is right differs by the kind of text, and a new reply is
