@@ -10,7 +10,7 @@
 ///
 /// Rows 8..15 of the query's fragment and a second product with the weights carry what rounding to halves
 /// takes away, so the result is as good as with floats. The unnormalised sums, maximum and total of each unit
-/// go to the workspace [rows, numHeads, units, dim + 2]; mergeUnits adds them in a fixed order
+/// go to the workspace [rows, numHeads, units, dim + 2]; mergeUnitsKernel adds them in a fixed order
 /// (Flash-Decoding).
 namespace kernels::detail {
 

@@ -269,78 +269,65 @@ __global__ void __launch_bounds__(kUnitsPerBlock * 32, 4)
                place.heads);
 }
 
-/// Sixteen runs of a row's units, and what merging them needs: run r has the units r, r + 16, … and the runs
-/// are added in order, whatever warps there are, so a row's sums depend on its position alone.
+/// A row's units are added in sixteen runs: run r has the units r, r + 16, … of those in sight, and the runs
+/// are added in order, so a row's sums depend on its position alone.
 constexpr int kRuns = 16;
-struct MergeSums {
-    float maxima[kRuns], totals[kRuns], sums[kRuns][64];
-};
 
-/// Merges `units` units for 64 columns of a head; pieceOf(unit) gives the head's sums of a unit, its maximum
-/// and total behind them at `dim`. The whole block calls it.
-template <class PieceOf>
-__device__ __forceinline__ void mergeUnits(MergeSums& shared, const ActivationView& out, int row, int group,
-                                           int units, int dim, int column, PieceOf&& pieceOf) {
-    const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
-    const int warps = static_cast<int>(blockDim.x / 32);
-    float largest = -INFINITY;
-    for (int unit = static_cast<int>(threadIdx.x); unit < units; unit += warps * 32)
-        largest = fmaxf(largest, pieceOf(unit)[dim]);
-    largest = warpMax(largest);
-    if (lane == 0) shared.maxima[warp] = largest;
-    __syncthreads();
-    for (int other = 0; other < warps; ++other) largest = fmaxf(largest, shared.maxima[other]);
-    for (int run = warp; run < kRuns; run += warps) {
-        // A lane finds the weight of one of 32 units.
-        float total = 0.0F, sum[2] = {0.0F, 0.0F};
-        for (int base = run; base < units; base += kRuns * 32) {
-            const int own = base + lane * kRuns;
-            float weight = 0.0F, ownTotal = 0.0F;
-            if (own < units) {
-                const float2 facts = *reinterpret_cast<const float2*>(pieceOf(own) + dim);
-                weight = expf(facts.x - largest);
-                ownTotal = facts.y;
-            }
-            const int count = min(32, (units - 1 - base) / kRuns + 1);
-#pragma unroll 8
-            for (int i = 0; i < count; ++i) {
-                const float* piece = pieceOf(base + i * kRuns) + column;
-                const float w = __shfl_sync(0xffffffffU, weight, i);
-                total = fmaf(w, __shfl_sync(0xffffffffU, ownTotal, i), total);
-                sum[0] = fmaf(w, piece[lane], sum[0]);
-                sum[1] = fmaf(w, piece[lane + 32], sum[1]);
-            }
-        }
-        if (lane == 0) shared.totals[run] = total;
-        shared.sums[run][lane] = sum[0];
-        shared.sums[run][lane + 32] = sum[1];
-    }
-    __syncthreads();
-    if (warp != 0) return;
-    float results[2] = {0.0F, 0.0F}, all = 0.0F;
-#pragma unroll
-    for (int run = 0; run < kRuns; ++run) {
-        all += shared.totals[run];
-        results[0] += shared.sums[run][lane];
-        results[1] += shared.sums[run][lane + 32];
-    }
-    storeGroup(out, row, group, results[0] / all, results[1] / all);
-}
-
-/// One block for 64 columns of a row, which are of one head.
-__global__ void __launch_bounds__(kRuns * 32)
+/// One block for 64 columns of a row, which are of one head; a warp a run. For a fourth block on a
+/// multiprocessor registers would spill.
+__global__ void __launch_bounds__(kRuns * 32, 3)
     mergeUnitsKernel(ActivationView out, const float* workspace, const int32_t* positions, int dim,
                      SplitShape shape) {
-    __shared__ MergeSums sums;
+    __shared__ float maxima[kRuns], totals[kRuns], sums[kRuns][64];
     const int group = static_cast<int>(blockIdx.x), row = static_cast<int>(blockIdx.y);
+    const int run = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
     letSuccessorStart();
     const UnitRange range(positions[row], shape.window);
+    const int units = range.last - range.first + 1, column = group * 64 % dim;
     const auto stride = static_cast<size_t>(dim + 2);
     const size_t head = static_cast<size_t>(row) * shape.numHeads + group * 64 / dim;
     const float* pieces = workspace + (head * shape.splits + range.first) * stride;
     waitForPredecessor();
-    mergeUnits(sums, out, row, group, range.last - range.first + 1, dim, group * 64 % dim,
-               [=](int unit) { return pieces + unit * stride; });
+    float largest = -INFINITY;
+    for (int unit = static_cast<int>(threadIdx.x); unit < units; unit += kRuns * 32)
+        largest = fmaxf(largest, pieces[unit * stride + dim]);
+    largest = warpMax(largest);
+    if (lane == 0) maxima[run] = largest;
+    __syncthreads();
+    for (int other = 0; other < kRuns; ++other) largest = fmaxf(largest, maxima[other]);
+    // A lane finds the weight of one of 32 units.
+    float total = 0.0F, sum[2] = {0.0F, 0.0F};
+    for (int base = run; base < units; base += kRuns * 32) {
+        const int own = base + lane * kRuns;
+        float weight = 0.0F, ownTotal = 0.0F;
+        if (own < units) {
+            const float2 facts = *reinterpret_cast<const float2*>(pieces + own * stride + dim);
+            weight = expf(facts.x - largest);
+            ownTotal = facts.y;
+        }
+        const int count = min(32, (units - 1 - base) / kRuns + 1);
+#pragma unroll 8
+        for (int i = 0; i < count; ++i) {
+            const float* piece = pieces + (base + i * kRuns) * stride + column;
+            const float w = __shfl_sync(0xffffffffU, weight, i);
+            total = fmaf(w, __shfl_sync(0xffffffffU, ownTotal, i), total);
+            sum[0] = fmaf(w, piece[lane], sum[0]);
+            sum[1] = fmaf(w, piece[lane + 32], sum[1]);
+        }
+    }
+    if (lane == 0) totals[run] = total;
+    sums[run][lane] = sum[0];
+    sums[run][lane + 32] = sum[1];
+    __syncthreads();
+    if (run != 0) return;
+    float results[2] = {0.0F, 0.0F}, all = 0.0F;
+#pragma unroll
+    for (int other = 0; other < kRuns; ++other) {
+        all += totals[other];
+        results[0] += sums[other][lane];
+        results[1] += sums[other][lane + 32];
+    }
+    storeGroup(out, row, group, results[0] / all, results[1] / all);
 }
 
 /// A head's sums of a unit in shared memory, with its maximum and total behind them; aligned to 16 bytes.
@@ -402,8 +389,8 @@ __device__ __forceinline__ void sendUnit(float* received, const float* staged, i
     }
 }
 
-/// Merges at most 64 units that one warp has received, in the order of mergeUnits. `weights` [64] in shared
-/// memory is the warp's own.
+/// Merges at most 64 units that one warp has received, in the order of mergeUnitsKernel. `weights` [64] in
+/// shared memory is the warp's own.
 __device__ __forceinline__ void mergeReceived(const ActivationView& out, int row, int group, int units,
                                               const float* received, float2* weights) {
     const int lane = static_cast<int>(threadIdx.x % 32);

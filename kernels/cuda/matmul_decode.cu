@@ -183,7 +183,7 @@ __device__ __forceinline__ void gatherSums(float* gathered, const float* partial
 }
 
 /// How many blocks of residualProductKernel have registers on a multiprocessor.
-template <DType T, int kColumnTiles, int kTiles>
+template <int kColumnTiles, int kTiles>
 constexpr int kResidualBlocks = kTiles == 2        ? 1
                                 : kColumnTiles > 0 ? 2
                                                    : 3;
@@ -193,7 +193,7 @@ constexpr int kResidualBlocks = kTiles == 2        ? 1
 /// Few registers matter more to a single row than spans under way: what else finds room beside a block begins
 /// earlier.
 template <DType T, int kColumnTiles, int kTiles>
-__global__ void __launch_bounds__(kTiles* kThreads, (kResidualBlocks<T, kColumnTiles, kTiles>))
+__global__ void __launch_bounds__(kTiles* kThreads, (kResidualBlocks<kColumnTiles, kTiles>))
     residualProductKernel(const __grid_constant__ DecodeProduct product, ActivationView x, int rows,
                           ResidualEnd end) {
     constexpr int kColumns = columnsOf(kColumnTiles), kBlocks = kTilesPerGroup / kTiles;
