@@ -1,53 +1,44 @@
 // Causal attention of prompt rows on half-precision tensor cores with a running softmax (FlashAttention-2).
 //
-// Launch: one block of 4 warps for (64 rows of one sequence, query head, split of the sequence); a warp keeps
-// 16 rows. Tiles of kTokens tokens go through shared memory as halves, whatever the cache's type. Tiles begin
-// at multiples of kTokens in the sequence, so a row's sums are the same for every chunking of its prompt:
-// tiles beyond a row's own position multiply by one and add zero. A row lies in the upper or the lower half
-// of a warp's fragment, as the chunk has it, and the two halves are different instructions: roundings are
-// spelled out, since the compiler would fuse a product into a sum in one half and not in the other.
-//
-// Contexts beyond kSplit tokens are read in splits that begin at multiples of kSplit (Flash-Decoding), so
-// that a chunk of few rows deep in a sequence fills the card; mergeKernel joins a row's splits in ascending
-// order. A row within one split comes out of the merge bit by bit as it went in.
+// Launch: one block of 4 warps for (a tile of rows of one sequence, query head, split of the sequence).
+// Contexts beyond kSplit tokens are summed in splits that begin at multiples of kSplit (Flash-Decoding), so
+// that a chunk of few rows deep in a sequence fills the card: each split by a block of its own, joined by
+// mergeKernel in ascending order. Where the tiles alone fill the card a block takes all splits of its rows one
+// after the other and joins them itself, in the same order and with the same roundings. A row within one
+// split comes out of joining bit by bit as it went in.
+#include <cstdint>
+
 #include "kernels/cuda/activations.cuh"
 #include "kernels/cuda/attention.h"
-#include "kernels/cuda/attention_unit.cuh"
-#include "kernels/cuda/kv_row.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/prompt_tile.cuh"
 
 namespace kernels::detail {
 namespace {
 
-constexpr int kThreads = 128;
-constexpr int kRows = 64;
+constexpr int kThreads = kPromptThreads;
 constexpr int kSplit = 2048;  ///< tokens; a multiple of every tile
+constexpr int kMostRows = 128;  ///< of a tile
 constexpr size_t kPartialFloats = 20U << 20;
-
-__device__ inline void loadTransposed(uint32_t& b0, uint32_t& b1, const __half* row) {
-    const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(row));
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
-                 : "=r"(b0), "=r"(b1)
-                 : "r"(address));
-}
 
 struct TileShape {
     float scale, softcap;
     int window, numHeads, groupHeads;
 };
 
-/// The part of the rows that one launch computes, and where its splits go: [sequences, tiles * kRows,
-/// numHeads, slots] entries of {largest score, sum of weights, valueDim sums}. `partials` null: one split,
-/// straight to the result.
+/// The part of the rows that one launch computes, and how it goes about splits.
 struct Splits {
+    /// Of splits apart: [sequences, tiles * rows of a tile, numHeads, slots] entries of {largest score, sum of
+    /// weights, valueDim sums}. Of splits in one block: what its lanes have joined so far, for each block.
     float* partials = nullptr;
-    int count = 1;  ///< splits of the longest sequence
+    bool apart = false;
+    int count = 1;  ///< blocks along the splits of the longest sequence
     int slots = 1;  ///< split s is entry s % slots: a window reaches few splits at once
     int firstTile = 0, tiles = 1, firstSequence = 0;
 
-    __device__ size_t entry(int sequence, int row, int head, int split, int numHeads) const {
-        return ((static_cast<size_t>(sequence) * static_cast<size_t>(tiles * kRows) +
+    __device__ size_t entry(int sequence, int row, int rowsOfTile, int head, int split,
+                            int numHeads) const {
+        return ((static_cast<size_t>(sequence) * static_cast<size_t>(tiles * rowsOfTile) +
                  static_cast<size_t>(row)) *
                     static_cast<size_t>(numHeads) +
                 static_cast<size_t>(head)) *
@@ -57,193 +48,144 @@ struct Splits {
 };
 
 /// kDim: the larger of the key and value dimensions, rounded up to a compiled size; the rest is zero.
-template <KvType T, int kDim, int kTokens>
-__global__ void __launch_bounds__(kThreads)
+template <KvType T, int kDim, int kTokens, int kM>
+__global__ void __launch_bounds__(kThreads, 2)
     tileKernel(float* out, const float* query, int queryStride, KvLayer layer, StepRows rows,
                BlockTables tables, TileShape shape, Splits splits) {
-    constexpr int kStride = kDim + 8;  // keeps the lanes of a fragment in different banks
-    extern __shared__ __align__(16) __half halves[];
-    __half* queries = halves;                   // [kRows, kStride]
-    __half* keys = queries + kRows * kStride;   // [kTokens, kStride]
-    __half* values = keys + kTokens * kStride;  // [kTokens, kStride]
+    constexpr int kRows = 64 * kM, kTile = kTokens * kDim;
+    extern __shared__ __align__(256) __half halves[];
+    __half* queries = halves;               // [kRows, kDim]
+    __half* buffers = halves + kRows * kDim;  // two of {keys, values} [kTokens, kDim]
 
     letSuccessorStart();
     waitForPredecessor();
+    // The last rows, which have the most to read, come first.
+    const int head = static_cast<int>(blockIdx.x), kvHead = head / shape.groupHeads;
+    const int rowTile = splits.tiles - 1 - static_cast<int>(blockIdx.y);
     const int local = static_cast<int>(blockIdx.z) / splits.count,
               split = static_cast<int>(blockIdx.z) % splits.count;
-    const int sequence = splits.firstSequence + local, head = static_cast<int>(blockIdx.y),
-              kvHead = head / shape.groupHeads;
+    const int sequence = splits.firstSequence + local;
     const int sequenceEnd = rows.rowStart[sequence + 1];
-    const int firstRow = rows.rowStart[sequence] + (splits.firstTile + static_cast<int>(blockIdx.x)) * kRows;
+    const int firstRow = rows.rowStart[sequence] + (splits.firstTile + rowTile) * kRows;
     if (rows.rowStart[sequence] < rows.rows.decode || firstRow >= sequenceEnd) return;
     const int count = min(kRows, sequenceEnd - firstRow);
     const int lastPosition = rows.positions[firstRow + count - 1];
     const int firstVisible = shape.window > 0 ? max(0, rows.positions[firstRow] + 1 - shape.window) : 0;
-    const bool isWhole = splits.partials == nullptr;
-    const int begin = isWhole ? firstVisible : max(firstVisible, split * kSplit);
-    const int end = isWhole ? lastPosition : min(lastPosition, (split + 1) * kSplit - 1);
+    const int begin = splits.apart ? max(firstVisible, split * kSplit) : firstVisible;
+    const int end = splits.apart ? min(lastPosition, (split + 1) * kSplit - 1) : lastPosition;
     if (begin > end) return;
-    const int32_t* blocks = tables.blocks + tables.start[sequence];
-    const int keyDim = layer.keyDim, valueDim = layer.valueDim;
-
-    for (int i = static_cast<int>(threadIdx.x); i < kRows * kDim; i += kThreads) {
-        const int r = i / kDim, k = i % kDim;
-        const bool there = r < count && k < keyDim;
-        queries[r * kStride + k] = __float2half(
-            there ? query[static_cast<size_t>(firstRow + r) * queryStride + head * keyDim + k] * shape.scale
-                  : 0.0F);
+    const TokenTiles<T, kDim, kTokens> tokens(layer, tables.blocks + tables.start[sequence], kvHead,
+                                              lastPosition);
+    const int firstTile = begin / kTokens * kTokens;
+    tokens.load(buffers, buffers + kTile, firstTile);
+    for (int i = static_cast<int>(threadIdx.x); i < kRows * (kDim / 8); i += kThreads) {
+        const int r = i / (kDim / 8), k = i % (kDim / 8) * 8;
+        uint4 eight{};
+        if (r < count && k < layer.keyDim)
+            eight = scaledHalves(
+                query + static_cast<size_t>(firstRow + r) * queryStride + head * layer.keyDim + k,
+                shape.scale);
+        *reinterpret_cast<uint4*>(queries + swizzled<kDim>(r, k / 8)) = eight;
     }
-    __syncthreads();
 
-    const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32),
-              g = lane / 4, t = lane % 4;
-    const int low = warp * 16 + g, high = low + 8;  // this lane's two rows within the tile
-    const int lowPosition = low < count ? rows.positions[firstRow + low] : -1;
-    const int highPosition = high < count ? rows.positions[firstRow + high] : -1;
-
-    float sums[kDim / 8][4] = {};
-    float largest[2] = {-INFINITY, -INFINITY}, totals[2] = {0.0F, 0.0F};
-    for (int tile = begin / kTokens * kTokens; tile <= end; tile += kTokens) {
-        __syncthreads();
-        for (int i = static_cast<int>(threadIdx.x); i < kTokens * (kDim / 8); i += kThreads) {
-            const int token = tile + i / (kDim / 8), k = i % (kDim / 8) * 8;
-            float key[8] = {}, value[8] = {};
-            const int block = token <= lastPosition ? blocks[token / layer.blockTokens] : -1;
-            if (block >= 0) {
-                const HeadRows from = headRows(layer, block, kvHead);
-                const size_t within = static_cast<size_t>(token % layer.blockTokens);
-                if (k < keyDim) loadKv8<T>(from.keys + within * layer.keyRowBytes(), keyDim, k, key);
-                if (k < valueDim)
-                    loadKv8<T>(from.values + within * layer.valueRowBytes(), valueDim, k, value);
-            }
-            const int at = i / (kDim / 8) * kStride + k;
+    const int lane = static_cast<int>(threadIdx.x % 32), warpRow = static_cast<int>(threadIdx.x / 32) * 16 * kM;
+    const bool isActive = warpRow < count;
+    const int least = isActive ? rows.positions[firstRow + warpRow] : 0,
+              most = isActive ? rows.positions[firstRow + min(warpRow + 16 * kM, count) - 1] : -1;
+    LaneRows<kDim, kTokens, kM> own;
 #pragma unroll
-            for (int j = 0; j < 8; j += 2) {
-                *reinterpret_cast<uint32_t*>(keys + at + j) = packHalves(key[j], key[j + 1]);
-                *reinterpret_cast<uint32_t*>(values + at + j) = packHalves(value[j], value[j + 1]);
-            }
-        }
-        __syncthreads();
-
-        float scores[kTokens / 8][4] = {};
-#pragma unroll
-        for (int k = 0; k < kDim; k += 16) {
-            const uint32_t a[4] = {
-                *reinterpret_cast<const uint32_t*>(queries + low * kStride + k + 2 * t),
-                *reinterpret_cast<const uint32_t*>(queries + high * kStride + k + 2 * t),
-                *reinterpret_cast<const uint32_t*>(queries + low * kStride + k + 8 + 2 * t),
-                *reinterpret_cast<const uint32_t*>(queries + high * kStride + k + 8 + 2 * t)};
-#pragma unroll
-            for (int n = 0; n < kTokens / 8; ++n) {
-                const __half* key = keys + (n * 8 + g) * kStride + k + 2 * t;
-                mmaF16(scores[n], a, *reinterpret_cast<const uint32_t*>(key),
-                       *reinterpret_cast<const uint32_t*>(key + 8));
-            }
-        }
-
-        float tileLargest[2] = {-INFINITY, -INFINITY};
-#pragma unroll
-        for (int n = 0; n < kTokens / 8; ++n)
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const int token = tile + n * 8 + 2 * t + i % 2, position = i < 2 ? lowPosition : highPosition;
-                float score = scores[n][i];
-                if (shape.softcap > 0.0F) score = __fmul_rn(shape.softcap, tanhf(score / shape.softcap));
-                const bool seen = token <= position && (shape.window == 0 || position - token < shape.window);
-                scores[n][i] = seen ? score : -INFINITY;
-                tileLargest[i / 2] = fmaxf(tileLargest[i / 2], scores[n][i]);
-            }
-        float base[2];
+    for (int m = 0; m < kM; ++m)
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
-            for (int mask = 2; mask > 0; mask >>= 1)
-                tileLargest[r] = fmaxf(tileLargest[r], __shfl_xor_sync(0xffffffffU, tileLargest[r], mask));
-            const float next = fmaxf(largest[r], tileLargest[r]);
-            base[r] = next == -INFINITY ? 0.0F : next;  // nothing seen yet: keep exp away from inf - inf
-            const float keep = largest[r] == -INFINITY ? 0.0F : expf(largest[r] - base[r]);
-            largest[r] = next;
-            totals[r] = __fmul_rn(totals[r], keep);
-#pragma unroll
-            for (int n = 0; n < kDim / 8; ++n) sums[n][2 * r] *= keep, sums[n][2 * r + 1] *= keep;
+            const int row = warpRow + m * 16 + r * 8 + lane / 4;
+            own.positions[m][r] = row < count ? rows.positions[firstRow + row] : -1;
         }
-#pragma unroll
-        for (int n = 0; n < kTokens / 8; ++n)
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                scores[n][i] = expf(__fsub_rn(scores[n][i], base[i / 2]));
-                totals[i / 2] = __fadd_rn(totals[i / 2], scores[n][i]);
-            }
-#pragma unroll
-        for (int k = 0; k < kTokens; k += 16) {
-            const uint32_t a[4] = {packHalves(scores[k / 8][0], scores[k / 8][1]),
-                                   packHalves(scores[k / 8][2], scores[k / 8][3]),
-                                   packHalves(scores[k / 8 + 1][0], scores[k / 8 + 1][1]),
-                                   packHalves(scores[k / 8 + 1][2], scores[k / 8 + 1][3])};
-#pragma unroll
-            for (int n = 0; n < kDim / 8; ++n) {
-                uint32_t b0, b1;
-                loadTransposed(b0, b1, values + (k + lane % 16) * kStride + n * 8);
-                mmaF16(sums[n], a, b0, b1);
-            }
+    own.clear();
+
+    float* joined = splits.partials;
+    if (!splits.apart)
+        joined += (static_cast<size_t>(blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x) *
+                  static_cast<size_t>(kThreads * own.kFloats);
+    bool hasJoined = false;
+    int turn = 0;
+    for (int tile = firstTile; tile <= end; tile += kTokens) {
+        waitForCopies();
+        __syncthreads();
+        const int next = tile + kTokens;
+        if (next <= end) tokens.load(buffers + (turn ^ 1) * 2 * kTile, buffers + ((turn ^ 1) * 2 + 1) * kTile, next);
+        // Tiles that no row of the warp sees would multiply by one and add zero.
+        if (isActive && tile <= most && (shape.window == 0 || next > least + 1 - shape.window)) {
+            const bool isPartlySeen = next - 1 > least || (shape.window > 0 && most - tile >= shape.window);
+            own.add(queries + warpRow * kDim, buffers + turn * 2 * kTile, buffers + (turn * 2 + 1) * kTile, tile,
+                    isPartlySeen, shape.window, shape.softcap, lane);
+        }
+        turn ^= 1;
+        if (!splits.apart && isActive && next % kSplit == 0 && next <= end) {
+            own.total();
+            if (hasJoined) own.join(joined);
+            own.save(joined);
+            own.clear();
+            hasJoined = true;
         }
     }
+    if (!isActive) return;
+    own.total();
+    if (hasJoined) own.join(joined);
+    const int valueDim = layer.valueDim;
 #pragma unroll
-    for (int r = 0; r < 2; ++r) {
-        for (int mask = 2; mask > 0; mask >>= 1) totals[r] += __shfl_xor_sync(0xffffffffU, totals[r], mask);
-        const int row = r == 0 ? low : high;
-        if (row >= count) continue;
-        if (!isWhole) {
-            float* entry = splits.partials + splits.entry(local, static_cast<int>(blockIdx.x) * kRows + row,
-                                                          head, split, shape.numHeads) *
-                                                 static_cast<size_t>(valueDim + 2);
-            if (t == 0) entry[0] = largest[r], entry[1] = totals[r];
+    for (int m = 0; m < kM; ++m)
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+            const int row = warpRow + m * 16 + r * 8 + lane / 4;
+            if (row >= count) continue;
+            float* to = out + (static_cast<size_t>(firstRow + row) * shape.numHeads + head) * valueDim;
+            float divisor = own.totals[m][r];
+            if (splits.apart) {
+                to = splits.partials +
+                     splits.entry(local, rowTile * kRows + row, kRows, head, split, shape.numHeads) *
+                         static_cast<size_t>(valueDim + 2);
+                if (lane % 4 == 0) to[0] = own.largest[m][r], to[1] = divisor;
+                to += 2;
+                divisor = 1.0F;
+            }
 #pragma unroll
             for (int n = 0; n < kDim / 8; ++n)
-#pragma unroll
-                for (int i = 0; i < 2; ++i)
-                    if (n * 8 + 2 * t + i < valueDim) entry[2 + n * 8 + 2 * t + i] = sums[n][2 * r + i];
-            continue;
+                if (const int value = n * 8 + 2 * (lane % 4); value < valueDim)
+                    *reinterpret_cast<float2*>(to + value) = {own.sums[m][n][2 * r] / divisor,
+                                                              own.sums[m][n][2 * r + 1] / divisor};
         }
-        float* to = out + static_cast<size_t>(firstRow + row) * shape.numHeads * valueDim +
-                    static_cast<size_t>(head) * valueDim;
-#pragma unroll
-        for (int n = 0; n < kDim / 8; ++n)
-#pragma unroll
-            for (int i = 0; i < 2; ++i)
-                if (n * 8 + 2 * t + i < valueDim) to[n * 8 + 2 * t + i] = sums[n][2 * r + i] / totals[r];
-    }
 }
 
 /// One block for (row, query head, sequence).
 __global__ void __launch_bounds__(kThreads)
-    mergeKernel(float* out, StepRows rows, int numHeads, int valueDim, int window, Splits splits) {
+    mergeKernel(float* out, StepRows rows, int rowsOfTile, int numHeads, int valueDim, int window,
+                Splits splits) {
     letSuccessorStart();
     waitForPredecessor();
     const int local = static_cast<int>(blockIdx.z), sequence = splits.firstSequence + local,
               head = static_cast<int>(blockIdx.y), within = static_cast<int>(blockIdx.x);
-    const int row = rows.rowStart[sequence] + splits.firstTile * kRows + within;
+    const int row = rows.rowStart[sequence] + splits.firstTile * rowsOfTile + within;
     if (rows.rowStart[sequence] < rows.rows.decode || row >= rows.rowStart[sequence + 1]) return;
     const int position = rows.positions[row];
     const int first = window > 0 ? max(0, position + 1 - window) / kSplit : 0, last = position / kSplit;
     for (int value = static_cast<int>(threadIdx.x); value < valueDim; value += kThreads) {
         float largest = -INFINITY, total = 0.0F, sum = 0.0F;
         for (int split = first; split <= last; ++split) {
-            const float* entry = splits.partials + splits.entry(local, within, head, split, numHeads) *
-                                                       static_cast<size_t>(valueDim + 2);
+            const float* entry =
+                splits.partials + splits.entry(local, within, rowsOfTile, head, split, numHeads) *
+                                      static_cast<size_t>(valueDim + 2);
             const float own = entry[0];
             if (own == -INFINITY) continue;
             if (largest == -INFINITY) {
                 largest = own, total = entry[1], sum = entry[2 + value];
                 continue;
             }
-            const float next = fmaxf(largest, own), keep = expf(__fsub_rn(largest, next)),
-                        scale = expf(__fsub_rn(own, next));
-            total = __fadd_rn(__fmul_rn(total, keep), __fmul_rn(entry[1], scale));
-            sum = __fadd_rn(__fmul_rn(sum, keep), __fmul_rn(entry[2 + value], scale));
-            largest = next;
+            const Joining joining(largest, own);
+            total = joining.sum(total, entry[1]);
+            sum = joining.sum(sum, entry[2 + value]);
+            largest = joining.largest;
         }
-        out[static_cast<size_t>(row) * numHeads * valueDim + static_cast<size_t>(head) * valueDim + value] =
-            sum / total;
+        out[(static_cast<size_t>(row) * numHeads + head) * valueDim + value] = sum / total;
     }
 }
 
@@ -260,27 +202,117 @@ __global__ void __launch_bounds__(kThreads) quantiseKernel(ActivationView out, c
     storeGroup(out, row, group, value(column), value(column + 32));
 }
 
-Splits splitsOf(int maxContextLength, int window) {
+Splits splitsApart(int maxContextLength, int window) {
     Splits splits;
-    if (maxContextLength <= kSplit) return splits;
+    splits.apart = true;
     splits.count = ceilDiv(maxContextLength, kSplit);
     // The rows of a tile and their windows reach so many splits at once.
-    const int reached = window > 0 ? ceilDiv(window + kRows, kSplit) + 1 : splits.count;
+    const int reached = window > 0 ? ceilDiv(window + kMostRows, kSplit) + 1 : splits.count;
     splits.slots = reached < splits.count ? reached : splits.count;
     return splits;
 }
 
 /// Of the partials of one tile of rows.
 size_t tileFloats(int numHeads, int valueDim, const Splits& splits) {
-    return static_cast<size_t>(kRows) * static_cast<size_t>(numHeads) * static_cast<size_t>(splits.slots) *
-           static_cast<size_t>(valueDim + 2);
+    return static_cast<size_t>(kMostRows) * static_cast<size_t>(numHeads) *
+           static_cast<size_t>(splits.slots) * static_cast<size_t>(valueDim + 2);
 }
+
+/// Whether the card has the shared memory for two blocks a multiprocessor with tiles of 128 rows; asked once.
+bool takesLargeTiles() {
+    static const bool takes = [] {
+        int device = 0, bytes = 0;
+        return overlapsLaunches() && cudaGetDevice(&device) == cudaSuccess &&
+               cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerMultiprocessor, device) ==
+                   cudaSuccess &&
+               bytes >= 200 << 10;
+    }();
+    return takes;
+}
+
+/// Blocks of attention that the card holds at a time.
+int placesForBlocks() {
+    static const int places = [] {
+        int device = 0, count = 0;
+        checkCuda(cudaGetDevice(&device), "device");
+        checkCuda(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "multiprocessors");
+        return 2 * count;
+    }();
+    return places;
+}
+
+/// The arguments of attendPrefill, to be launched in tiles of a compiled size.
+struct PromptAttention {
+    float* out;
+    const float* query;
+    int queryStride;
+    const KvLayer& layer;
+    const StepRows& rows;
+    const BlockTables& tables;
+    TileShape shape;
+    float* partials;
+    cudaStream_t stream;
+
+    template <KvType T, int kDim, int kTokens, int kM>
+    void run() const {
+        constexpr int kRows = 64 * kM;
+        const int tiles = ceilDiv(rows.maxRowsPerSequence, kRows);
+        if (rows.maxContextLength <= kSplit) {
+            Splits whole;
+            whole.tiles = tiles;
+            return launchTiles<T, kDim, kTokens, kM>(whole, rows.sequences);
+        }
+        const size_t room =
+            prefillPartialFloats(shape.numHeads, layer.valueDim, rows.maxContextLength, shape.window);
+        Splits splits = splitsApart(rows.maxContextLength, shape.window);
+        splits.partials = partials;
+        // Rounds of blocks, a split each; splits apart are written and read once more.
+        const int blocks = tiles * shape.numHeads * rows.sequences;
+        const size_t joined =
+            static_cast<size_t>(blocks) * kThreads * static_cast<size_t>(LaneRows<kDim, kTokens, kM>::kFloats);
+        if (joined <= room && 10 * ceilDiv(blocks, placesForBlocks()) * splits.count <=
+                                  11 * ceilDiv(blocks * splits.count, placesForBlocks())) {
+            splits.apart = false;
+            splits.count = 1;
+            splits.tiles = tiles;
+            return launchTiles<T, kDim, kTokens, kM>(splits, rows.sequences);
+        }
+        // As many rows at a time as the workspace has entries for.
+        const int fit = static_cast<int>(room / tileFloats(shape.numHeads, layer.valueDim, splits));
+        const int together = fit < rows.sequences ? fit : rows.sequences;
+        const int tilesAtOnce = fit / together < tiles ? fit / together : tiles;
+        for (int sequence = 0; sequence < rows.sequences; sequence += together)
+            for (int first = 0; first < tiles; first += tilesAtOnce) {
+                const int sequences =
+                    rows.sequences - sequence < together ? rows.sequences - sequence : together;
+                splits.firstSequence = sequence;
+                splits.firstTile = first;
+                splits.tiles = tiles - first < tilesAtOnce ? tiles - first : tilesAtOnce;
+                launchTiles<T, kDim, kTokens, kM>(splits, sequences);
+                launch("mergeKernel", mergeKernel, dim3(splits.tiles * kRows, shape.numHeads, sequences),
+                       kThreads, 0, stream, out, rows, kRows, shape.numHeads, layer.valueDim, shape.window,
+                       splits);
+            }
+    }
+
+  private:
+    template <KvType T, int kDim, int kTokens, int kM>
+    void launchTiles(const Splits& splits, int sequences) const {
+        constexpr int kShared = (64 * kM + 4 * kTokens) * kDim * static_cast<int>(sizeof(__half));
+        static const cudaError_t raised = cudaFuncSetAttribute(
+            tileKernel<T, kDim, kTokens, kM>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
+        checkCuda(raised, "attention's shared memory");
+        launch("tileKernel", tileKernel<T, kDim, kTokens, kM>,
+               dim3(shape.numHeads, splits.tiles, sequences * splits.count), kThreads, kShared, stream, out,
+               query, queryStride, layer, rows, tables, shape, splits);
+    }
+};
 
 }  // namespace
 
 size_t prefillPartialFloats(int numHeads, int valueDim, int maxContextLength, int window) {
     if (maxContextLength <= kSplit) return 0;
-    const size_t least = tileFloats(numHeads, valueDim, splitsOf(maxContextLength, window));
+    const size_t least = tileFloats(numHeads, valueDim, splitsApart(maxContextLength, window));
     return least > kPartialFloats ? least : kPartialFloats;
 }
 
@@ -289,47 +321,21 @@ void attendPrefill(float* out, const float* query, int queryStride, const KvLaye
                    float* partials, cudaStream_t stream) {
     const TileShape tile{shape.scale, shape.softcap, shape.window, shape.numHeads,
                          shape.numHeads / layer.numKvHeads};
-    const int tiles = ceilDiv(rows.maxRowsPerSequence, kRows);
-    const auto launchTiles = [&]<KvType T, int kDim, int kTokens>(const Splits& splits, int sequences) {
-        constexpr int kShared = (kRows + 2 * kTokens) * (kDim + 8) * static_cast<int>(sizeof(__half));
-        static const cudaError_t raised = cudaFuncSetAttribute(
-            tileKernel<T, kDim, kTokens>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
-        checkCuda(raised, "attention's shared memory");
-        launch("tileKernel", tileKernel<T, kDim, kTokens>,
-               dim3(splits.tiles, shape.numHeads, sequences * splits.count), kThreads, kShared, stream, out,
-               query, queryStride, layer, rows, tables, tile, splits);
-    };
+    const PromptAttention attention{out,    query, queryStride, layer, rows,
+                                    tables, tile,  partials,    stream};
     const int dim = layer.keyDim > layer.valueDim ? layer.keyDim : layer.valueDim;
-    const auto attend = [&](const Splits& splits, int sequences) {
-        dispatchKv(layer.type, [&]<KvType T>() {
-            if (dim <= 64) return launchTiles.template operator()<T, 64, 64>(splits, sequences);
-            if (dim <= 128) return launchTiles.template operator()<T, 128, 64>(splits, sequences);
-            if (dim <= 256) return launchTiles.template operator()<T, 256, 32>(splits, sequences);
-            throw std::logic_error("attention heads of more than 256 values need the latent form");
-        });
-    };
-    Splits splits = splitsOf(rows.maxContextLength, shape.window);
-    if (rows.maxContextLength <= kSplit) {
-        splits.tiles = tiles;
-        return attend(splits, rows.sequences);
-    }
-    // As many rows at a time as the workspace has entries for.
-    splits.partials = partials;
-    const int fit = static_cast<int>(
-        prefillPartialFloats(shape.numHeads, layer.valueDim, rows.maxContextLength, shape.window) /
-        tileFloats(shape.numHeads, layer.valueDim, splits));
-    const int together = fit < rows.sequences ? fit : rows.sequences;
-    const int tilesAtOnce = fit / together < tiles ? fit / together : tiles;
-    for (int sequence = 0; sequence < rows.sequences; sequence += together)
-        for (int first = 0; first < tiles; first += tilesAtOnce) {
-            const int sequences = rows.sequences - sequence < together ? rows.sequences - sequence : together;
-            splits.firstSequence = sequence;
-            splits.firstTile = first;
-            splits.tiles = tiles - first < tilesAtOnce ? tiles - first : tilesAtOnce;
-            attend(splits, sequences);
-            launch("mergeKernel", mergeKernel, dim3(splits.tiles * kRows, shape.numHeads, sequences),
-                   kThreads, 0, stream, out, rows, shape.numHeads, layer.valueDim, shape.window, splits);
+    dispatchKv(layer.type, [&]<KvType T>() {
+        if (dim <= 64) return attention.run<T, 64, 64, 2>();
+        if (const char* e = getenv("PT"); e && dim <= 128 && dim > 64) {
+            if (e[0] == '1') return attention.run<T, 128, 32, 2>();
+            if (e[0] == '2') return attention.run<T, 128, 64, 1>();
         }
+        if (dim <= 128)
+            return takesLargeTiles() ? attention.run<T, 128, 64, 2>() : attention.run<T, 128, 32, 1>();
+        if (dim <= 256)
+            return takesLargeTiles() ? attention.run<T, 256, 32, 1>() : attention.run<T, 256, 16, 1>();
+        throw std::logic_error("attention heads of more than 256 values need the latent form");
+    });
 }
 
 void quantiseRows(const ActivationView& out, const float* in, int first, int count, cudaStream_t stream) {

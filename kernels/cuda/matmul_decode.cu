@@ -38,8 +38,8 @@ __global__ void __launch_bounds__(kThreads, 2)
 }
 
 /// Where a warp is among the spans of the block's row tiles, which are a grid apart; the set's matrices have
-/// the same columns and type.
-template <DType T>
+/// the same columns and type. Each of the block's kWarps warps takes every kWarps-th slice.
+template <DType T, int kWarps>
 class TileWalk {
   public:
     __device__ __forceinline__ explicit TileWalk(const ProductSet& set) {
@@ -80,8 +80,8 @@ class TileWalk {
     __device__ __forceinline__ void settle(const ProductSet& set) {
         const int spans = set.products[0].w.spans;
         while (isThere(set) && span_ >= spans) {
-            if (slice_ < kDecodeWarps) {
-                slice_ += kDecodeWarps;
+            if (slice_ + kWarps < kSlices) {
+                slice_ += kWarps;
                 span_ = firstSpan(rowTile_, spans, slice_);
             } else {
                 enter(set, tile_ + static_cast<int>(gridDim.x));
@@ -93,24 +93,30 @@ class TileWalk {
     int tile_ = 0, rowTile_ = 0, slice_ = 0, span_ = 0;
 };
 
-/// How many blocks of singleRowKernel have registers on a multiprocessor. Groups of 16 take twice the
+/// Warps of a block where blocks of kDecodeWarps would need a second round for a few row tiles.
+constexpr int kThinWarps = 4;
+
+/// How many blocks of a single row's products have registers on a multiprocessor. Groups of 16 take twice the
 /// products, each with sums of its own.
-template <DType T, bool kAhead>
-constexpr int kRowBlocks = TypeFacts<T>::kGroup == 16 || kAhead ? 2 : 3;
+template <DType T, bool kAhead, int kWarps>
+constexpr int kRowBlocks = kWarps == kThinWarps ? (TypeFacts<T>::kGroup == 16 ? 4 : 5)
+                           : TypeFacts<T>::kGroup == 16 || kAhead ? 2 : 3;
+template <int kWarps>
+constexpr int kMixedBlocks = kWarps == kThinWarps ? 4 : 3;
 
 /// One activation row: as many blocks as the card holds at a time walk over the row tiles, and ask for the
 /// next one's weights before they add up the sums of the one at hand. With kAhead two spans are under way.
-template <DType T, bool kAhead>
-__global__ void __launch_bounds__(kThreads, (kRowBlocks<T, kAhead>))
+template <DType T, bool kAhead, int kWarps>
+__global__ void __launch_bounds__(kWarps * 32, (kRowBlocks<T, kAhead, kWarps>))
     singleRowKernel(const __grid_constant__ ProductSet set, ActivationView x) {
     __shared__ float partial[2][kSlices * 16];
     __shared__ float rowScale[1];
     const int lane = static_cast<int>(threadIdx.x % 32), warp = ownWarp();
     const int step = static_cast<int>(gridDim.x);
-    TileWalk<T> at(set);
+    TileWalk<T, kWarps> at(set);
     Span<T, 0> now, next;
     at.load(now, set, lane);
-    TileWalk<T> following = at;
+    TileWalk<T, kWarps> following = at;
     following.advance(set);
     if constexpr (kAhead) following.load(next, set, lane);
     letSuccessorStart();
@@ -121,7 +127,7 @@ __global__ void __launch_bounds__(kThreads, (kRowBlocks<T, kAhead>))
     int turn = 0;
     for (int tile = static_cast<int>(blockIdx.x); tile < set.firstTile[kMaxProducts]; tile += step) {
 #pragma unroll 1
-        for (int slice = warp; slice < kSlices; slice += kDecodeWarps) {
+        for (int slice = warp; slice < kSlices; slice += kWarps) {
             SliceSums<T, 0, true> sums;
             while (at.isAt(tile, slice)) {
                 sums.add(now, at.tiles(set), x, 1, at.span(), lane);
@@ -142,24 +148,26 @@ __global__ void __launch_bounds__(kThreads, (kRowBlocks<T, kAhead>))
             const int which = set.productOf(tile), matrixRow = (tile - set.firstTile[which]) * 16 + lane;
             const DecodeProduct& product = set.products[which];
             if (matrixRow < product.w.rows)
-                product.out[matrixRow] = sumSlices<1>(partial[turn], rowScale, product, 0, matrixRow);
+                product.out[matrixRow] =
+                    sumSlices<1>(partial[turn], rowScale, product, 0, matrixRow);
         }
         turn ^= 1;
     }
 }
 
-/// One activation row, matrices of two types in one launch: K_M mixes keep V in more bits than Q and K.
-template <DType T, DType U>
-__global__ void __launch_bounds__(kThreads, 3)
+/// Matrices of two types in one launch, a block a row tile: K_M mixes keep V in more bits than Q and K.
+template <DType T, DType U, int kWarps>
+__global__ void __launch_bounds__(kWarps * 32, (kMixedBlocks<kWarps>))
     mixedProductKernel(const __grid_constant__ ProductSet set, ActivationView x) {
+    constexpr bool kUncounted = kWarps == kThinWarps;
     __shared__ TileSums<1> sums;
     const int which = set.productOf(static_cast<int>(blockIdx.x));
     const DecodeProduct& product = set.products[which];
     const int rowTile = static_cast<int>(blockIdx.x) - set.firstTile[which];
     if (product.w.type == T)
-        multiplyRowTile<T, 0, false, false>(product, rowTile, x, 1, ownWarp(), sums);
+        multiplyRowTile<T, 0, false, kUncounted, kWarps>(product, rowTile, x, 1, ownWarp(), sums);
     else
-        multiplyRowTile<U, 0, false, false>(product, rowTile, x, 1, ownWarp(), sums);
+        multiplyRowTile<U, 0, false, kUncounted, kWarps>(product, rowTile, x, 1, ownWarp(), sums);
     __syncthreads();
     writeSums(sums, product, rowTile, 1);
 }
@@ -266,20 +274,28 @@ int multiprocessors() {
     return count;
 }
 
+/// `whole`, `thin`: blocks of both kinds that a multiprocessor holds.
+bool needsThinBlocks(int tiles, int whole, int thin) {
+    return tiles > whole * multiprocessors() && tiles <= thin * multiprocessors() * (getenv("NOTHIN") ? 0 : 1);
+}
+
 /// All these kernels add in the same order, so a result does not depend on the choice.
 template <DType T, int kColumnTiles>
 void launchTiles(const ProductSet& set, const ActivationView& x, int rows, cudaStream_t stream) {
     const int tiles = set.firstTile[kMaxProducts];
     if constexpr (kColumnTiles == 0) {
-        const auto run = [&]<bool kAhead>() {
-            const int blocks = std::min(tiles, kRowBlocks<T, kAhead> * multiprocessors());
-            launch("singleRowKernel", singleRowKernel<T, kAhead>, dim3(static_cast<unsigned>(blocks)),
-                   kThreads, 0, stream, set, x);
+        const auto run = [&]<bool kAhead, int kWarps>() {
+            const int places = kRowBlocks<T, kAhead, kWarps> * multiprocessors();
+            launch("singleRowKernel", singleRowKernel<T, kAhead, kWarps>,
+                   dim3(static_cast<unsigned>(std::min(tiles, places))), kWarps * 32, 0, stream, set, x);
         };
         if (tiles <= 2 * multiprocessors())
-            run.template operator()<true>();
+            run.template operator()<true, kDecodeWarps>();
+        else if (needsThinBlocks(tiles, kRowBlocks<T, false, kDecodeWarps>,
+                                 kRowBlocks<T, false, kThinWarps>))
+            run.template operator()<false, kThinWarps>();
         else
-            run.template operator()<false>();
+            run.template operator()<false, kDecodeWarps>();
     } else {
         const auto run = [&](auto* kernel) {
             launch("productKernel", kernel, dim3(static_cast<unsigned>(tiles)), kThreads, 0, stream, set, x,
@@ -323,17 +339,24 @@ bool launchMixed(ProductSet set, const DecodeProduct& last, int count, const Act
     const DType first = set.products[0].w.type, second = last.w.type;
     set.products[count] = last;
     for (int i = count; i < kMaxProducts; ++i) set.firstTile[i + 1] = set.firstTile[count] + last.w.rowTiles;
-    const auto run = [&](auto* kernel) {
-        launch("mixedProductKernel", kernel, dim3(static_cast<unsigned>(set.firstTile[kMaxProducts])),
-               kThreads, 0, stream, set, x);
+    const int tiles = set.firstTile[kMaxProducts];
+    const auto run = [&]<DType T, DType U>() {
+        const auto runWarps = [&]<int kWarps>() {
+            launch("mixedProductKernel", mixedProductKernel<T, U, kWarps>,
+                   dim3(static_cast<unsigned>(tiles)), kWarps * 32, 0, stream, set, x);
+        };
+        if (needsThinBlocks(tiles, kMixedBlocks<kDecodeWarps>, kMixedBlocks<kThinWarps>) && set.products[0].w.spans >= kSlices)
+            runWarps.template operator()<kThinWarps>();
+        else
+            runWarps.template operator()<kDecodeWarps>();
         return true;
     };
     if (first == DType::Q4_K && second == DType::Q6_K)
-        return run(mixedProductKernel<DType::Q4_K, DType::Q6_K>);
+        return run.template operator()<DType::Q4_K, DType::Q6_K>();
     if (first == DType::Q5_K && second == DType::Q6_K)
-        return run(mixedProductKernel<DType::Q5_K, DType::Q6_K>);
+        return run.template operator()<DType::Q5_K, DType::Q6_K>();
     if (first == DType::Q4_K && second == DType::Q5_K)
-        return run(mixedProductKernel<DType::Q4_K, DType::Q5_K>);
+        return run.template operator()<DType::Q4_K, DType::Q5_K>();
     return false;
 }
 

@@ -88,24 +88,33 @@ struct SliceSums {
     }
 };
 
-/// 16 matrix rows by eight warps, `warp` counts 0 .. 7; each takes two slices, one after the other. A warp
+/// 16 matrix rows by kWarps warps, `warp` counts from 0; each takes its slices one after the other. A warp
 /// asks for all tiles of a span at once, and for its first span before it waits for the kernel before it.
 /// With kAhead it also asks for the next span before it multiplies the one at hand: more registers a thread,
 /// right where a matrix has too few rows to fill the card with blocks. kColumnTiles 0: one activation row.
-/// `shared` is complete once all warps are through.
-template <DType T, int kColumnTiles, bool kAhead, bool kUncounted = true>
+/// Fewer warps than kDecodeWarps take kSlices spans a row tile and more. `shared` is complete once all warps
+/// are through.
+template <DType T, int kColumnTiles, bool kAhead, bool kUncounted = true, int kWarps = kDecodeWarps>
 __device__ __forceinline__ void multiplyRowTile(const DecodeProduct& product, int rowTile,
                                                 const ActivationView& x, int rows, int warp,
                                                 TileSums<columnsOf(kColumnTiles)>& shared) {
-    constexpr int kColumns = columnsOf(kColumnTiles);
+    constexpr int kColumns = columnsOf(kColumnTiles), kOwn = kSlices / kWarps;
     const int lane = static_cast<int>(threadIdx.x % 32);
     const PackedMatrix& w = product.w;
-    // The spans of the first slice, then those of the second.
-    const int begins[2] = {firstSpan(rowTile, w.spans, warp),
-                           firstSpan(rowTile, w.spans, warp + kDecodeWarps)};
+    // The spans of the first slice, then those of the next.
+    int begins[kOwn];
+#pragma unroll
+    for (int s = 0; s < kOwn; ++s) begins[s] = firstSpan(rowTile, w.spans, warp + s * kWarps);
+    const auto beginAfter = [&](int slice) {
+        int begin = begins[1];
+#pragma unroll
+        for (int s = 2; s < kOwn; ++s)
+            if (slice == s - 1) begin = begins[s];
+        return begin;
+    };
     const auto nextOf = [&](int slice, int span) {
         span += kSlices;
-        return slice == 0 && span >= w.spans ? begins[1] : span;
+        return slice < kOwn - 1 && span >= w.spans ? beginAfter(slice) : span;
     };
     const std::byte* data = w.data + static_cast<size_t>(rowTile) * w.rowTileBytes;
     const auto load = [&](Span<T, kColumnTiles>& to, int which) {
@@ -124,11 +133,11 @@ __device__ __forceinline__ void multiplyRowTile(const DecodeProduct& product, in
     // Before the weights are there; several rows have no registers left for it.
     if constexpr (kColumnTiles == 0) scales.store(shared.rowScales, x, rows, warp, lane);
 #pragma unroll 1
-    for (int s = 0; s < 2; ++s) {
+    for (int s = 0; s < kOwn; ++s) {
         SliceSums<T, kColumnTiles, kUncounted> sums;
         while (slice == s && span < w.spans) {
             sums.add(at, spanTiles(w, span), x, rows, span, lane);
-            if (slice == 0 && span + kSlices >= w.spans) slice = 1;
+            if (slice < kOwn - 1 && span + kSlices >= w.spans) ++slice;
             span = following;
             following = nextOf(slice, span);
             if constexpr (kAhead) {
@@ -138,7 +147,7 @@ __device__ __forceinline__ void multiplyRowTile(const DecodeProduct& product, in
                 load(at, span);
             }
         }
-        sums.store(shared.partial + (warp + s * kDecodeWarps) * kColumns * 16, lane);
+        sums.store(shared.partial + (warp + s * kWarps) * kColumns * 16, lane);
     }
     if constexpr (kColumnTiles > 0) scales.store(shared.rowScales, x, rows, warp, lane);
 }

@@ -118,11 +118,11 @@ INSTANTIATE_TEST_SUITE_P(
                       AttentionCase{KvType::F16, 2, 1, 96}, AttentionCase{KvType::Q8_0, 3, 1, 128},
                       AttentionCase{KvType::Q8_0, 2, 1, 64, 1000}, AttentionCase{KvType::Q4_0, 4, 2, 128}));
 
-TEST(PromptRows, AreTheSameBytesWhenAChunkHasMoreThanTheWorkspaceHolds) {
+TEST(PromptRows, AreTheSameBytesWhetherABlockTakesAllSplitsOrOne) {
     const AttentionWorld world({KvType::F16, 32, 8, 128}, {{0, 2700}}, {0, 2700});
     const auto tokens = world.makeTokens();
     const auto whole = world.runChunks(gpu(), tokens, {2700}),
-               parts = world.runChunks(gpu(), tokens, {1000, 900});
+               parts = world.runChunks(gpu(), tokens, {1000, 1000, 100, 300, 7});
     EXPECT_EQ(0, std::memcmp(whole.data(), parts.data(), whole.size() * sizeof(float)))
         << "they differ by " << relativeError(parts, whole);
 }
