@@ -6,7 +6,9 @@
 namespace kernels::detail {
 namespace {
 
-constexpr size_t kSlabValues = 16U << 20;  // 32 MiB of bfloat16: well inside an H200's 60 MB of L2
+// Of a slab, for each multiprocessor: enough that a product of a thousand rows fills the card, whose large
+// products lose more to a last round of few tiles than to a slab beyond the second-level cache.
+constexpr size_t kSlabValues = 512U << 10;
 constexpr size_t kWorkspaceBytes = 32U << 20;
 constexpr int kTypicalRows = 2048;  // algorithms are chosen for this many rows
 
@@ -33,8 +35,8 @@ struct Layouts {
     Layouts& operator=(const Layouts&) = delete;
 };
 
-int slabRowsOf(const PackedMatrix& w) {
-    const int fit = static_cast<int>(kSlabValues / static_cast<size_t>(w.columns)) / 128 * 128;
+int slabRowsOf(const PackedMatrix& w, size_t values) {
+    const int fit = static_cast<int>(values / static_cast<size_t>(w.columns)) / 128 * 128;
     const int slabs = ceilDiv(w.rows, fit > 128 ? fit : 128);
     return ceilDiv(ceilDiv(w.rows, slabs), 128) * 128;
 }
@@ -48,10 +50,16 @@ PrefillProduct::PrefillProduct() {
     checkBlas(
         cublasLtMatmulDescSetAttribute(product_, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
         "transpose");
-    if (cudaMalloc(&slab_, kSlabValues * 2) != cudaSuccess ||
+    int device = 0, multiprocessors = 0;
+    checkCuda(cudaGetDevice(&device), "device");
+    checkCuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
+              "multiprocessors");
+    slabValues_ = kSlabValues * static_cast<size_t>(multiprocessors);
+    if (cudaMalloc(&slab_, slabValues_ * 2) != cudaSuccess ||
         cudaMalloc(&workspace_, kWorkspaceBytes) != cudaSuccess)
-        throw OutOfDeviceMemory(
-            "the GPU has no room for 64 MiB of prefill workspace; close other programs that use it");
+        throw OutOfDeviceMemory("the GPU has no room for " +
+                                std::to_string((slabValues_ * 2 + kWorkspaceBytes) >> 20) +
+                                " MiB of prefill workspace; close other programs that use it");
 }
 
 PrefillProduct::~PrefillProduct() {
@@ -87,7 +95,7 @@ const cublasLtMatmulAlgo_t& PrefillProduct::algorithm(const Shape& shape) {
 void PrefillProduct::run(float* out, int outStride, const PackedMatrix& w, const ActivationView& x,
                          int firstRow, int rows, cudaStream_t stream) {
     const __nv_bfloat16* input = x.values + static_cast<size_t>(firstRow) * x.width;
-    const int slabRows = slabRowsOf(w);
+    const int slabRows = slabRowsOf(w, slabValues_);
     const float one = 1.0F, zero = 0.0F;
     for (int first = 0; first < w.rows; first += slabRows) {
         const int count = w.rows - first < slabRows ? w.rows - first : slabRows;

@@ -12,8 +12,8 @@ namespace kernels::detail {
 
 struct ActivationView;
 
-/// Products of many rows, bound by arithmetic: the matrix is unpacked to bfloat16 a slab of rows at a time,
-/// small enough to stay in the L2 cache, and multiplied on the tensor cores by cuBLASLt. Each shape of slab
+/// Products of many rows, bound by arithmetic: the matrix is unpacked to bfloat16 a slab of rows at a time
+/// and multiplied on the tensor cores by cuBLASLt. Each shape of slab
 /// has one algorithm, chosen once and without split-K, so a row's result is the same for every number of rows
 /// in the call.
 class PrefillProduct {
@@ -38,7 +38,8 @@ class PrefillProduct {
 
     cublasLtHandle_t handle_ = nullptr;
     cublasLtMatmulDesc_t product_ = nullptr;
-    void* slab_ = nullptr;  ///< bfloat16 [kSlabValues]
+    size_t slabValues_ = 0;
+    void* slab_ = nullptr;  ///< bfloat16 [slabValues_]
     void* workspace_ = nullptr;
     std::map<Shape, cublasLtMatmulAlgo_t> algorithms_;
 };
