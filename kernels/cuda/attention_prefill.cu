@@ -78,6 +78,7 @@ __global__ void __launch_bounds__(kThreads, 2)
                                               lastPosition);
     const int firstTile = begin / kTokens * kTokens;
     tokens.load(buffers, buffers + kTile, firstTile);
+    commitCopies();
     for (int i = static_cast<int>(threadIdx.x); i < kRows * (kDim / 8); i += kThreads) {
         const int r = i / (kDim / 8), k = i % (kDim / 8) * 8;
         uint4 eight{};
@@ -109,10 +110,12 @@ __global__ void __launch_bounds__(kThreads, 2)
     bool hasJoined = false;
     int turn = 0;
     for (int tile = firstTile; tile <= end; tile += kTokens) {
-        waitForCopies();
+        waitForCopies<0>();
         __syncthreads();
         const int next = tile + kTokens;
-        if (next <= end) tokens.load(buffers + (turn ^ 1) * 2 * kTile, buffers + ((turn ^ 1) * 2 + 1) * kTile, next);
+        __half* ahead = buffers + (turn ^ 1) * 2 * kTile;
+        if (next <= end) tokens.load(ahead, ahead + kTile, next);
+        commitCopies();
         // Tiles that no row of the warp sees would multiply by one and add zero.
         if (isActive && tile <= most && (shape.window == 0 || next > least + 1 - shape.window)) {
             const bool isPartlySeen = next - 1 > least || (shape.window > 0 && most - tile >= shape.window);
@@ -326,10 +329,6 @@ void attendPrefill(float* out, const float* query, int queryStride, const KvLaye
     const int dim = layer.keyDim > layer.valueDim ? layer.keyDim : layer.valueDim;
     dispatchKv(layer.type, [&]<KvType T>() {
         if (dim <= 64) return attention.run<T, 64, 64, 2>();
-        if (const char* e = getenv("PT"); e && dim <= 128 && dim > 64) {
-            if (e[0] == '1') return attention.run<T, 128, 32, 2>();
-            if (e[0] == '2') return attention.run<T, 128, 64, 1>();
-        }
         if (dim <= 128)
             return takesLargeTiles() ? attention.run<T, 128, 64, 2>() : attention.run<T, 128, 32, 1>();
         if (dim <= 256)

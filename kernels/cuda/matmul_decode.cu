@@ -276,7 +276,7 @@ int multiprocessors() {
 
 /// `whole`, `thin`: blocks of both kinds that a multiprocessor holds.
 bool needsThinBlocks(int tiles, int whole, int thin) {
-    return tiles > whole * multiprocessors() && tiles <= thin * multiprocessors() * (getenv("NOTHIN") ? 0 : 1);
+    return tiles > whole * multiprocessors() && tiles <= thin * multiprocessors();
 }
 
 /// All these kernels add in the same order, so a result does not depend on the choice.

@@ -2,6 +2,7 @@
 
 #include "kernels/cuda/activations.cuh"
 #include "kernels/cuda/cuda_common.cuh"
+#include "kernels/cuda/matmul_few_rows.h"
 
 namespace kernels::detail {
 namespace {
@@ -39,6 +40,16 @@ int slabRowsOf(const PackedMatrix& w, size_t values) {
     const int fit = static_cast<int>(values / static_cast<size_t>(w.columns)) / 128 * 128;
     const int slabs = ceilDiv(w.rows, fit > 128 ? fit : 128);
     return ceilDiv(ceilDiv(w.rows, slabs), 128) * 128;
+}
+
+/// Counts the values that differ in a bit. a [rows, width] with `stride` floats from row to row, b without
+/// gaps.
+__global__ void countDifferent(unsigned* count, const float* a, int stride, const float* b, int width,
+                               int rows) {
+    const int index = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+    if (index >= rows * width) return;
+    const float value = a[static_cast<size_t>(index / width) * stride + index % width];
+    if (__float_as_uint(value) != __float_as_uint(b[index])) atomicAdd(count, 1U);
 }
 
 }  // namespace
@@ -94,6 +105,41 @@ const cublasLtMatmulAlgo_t& PrefillProduct::algorithm(const Shape& shape) {
 
 void PrefillProduct::run(float* out, int outStride, const PackedMatrix& w, const ActivationView& x,
                          int firstRow, int rows, cudaStream_t stream) {
+    if (rows <= kFewRows && !isPlain(w.type) && multipliesFewRows()) {
+        const auto known = readsFewPacked_.find({w.type, w.rows, w.columns, outStride});
+        if (known == readsFewPacked_.end()) {
+            const bool agrees = findEqual(out, outStride, w, x, firstRow, rows, stream);
+            readsFewPacked_.emplace(Matrix{w.type, w.rows, w.columns, outStride}, agrees);
+            return;
+        }
+        if (known->second) return multiplyFewRows(out, outStride, w, x, firstRow, rows, stream);
+    }
+    runUnpacked(out, outStride, w, x, firstRow, rows, stream);
+}
+
+bool PrefillProduct::findEqual(float* out, int outStride, const PackedMatrix& w, const ActivationView& x,
+                               int firstRow, int rows, cudaStream_t stream) {
+    constexpr int kThreads = 256;
+    runUnpacked(out, outStride, w, x, firstRow, rows, stream);
+    const size_t values = static_cast<size_t>(rows) * static_cast<size_t>(w.rows);
+    auto* different = static_cast<unsigned*>(slab_);
+    float* other = static_cast<float*>(slab_) + 1;
+    if ((values + 1) * sizeof(float) > slabValues_ * 2) return false;
+    checkCuda(cudaMemsetAsync(different, 0, sizeof *different, stream), "comparing products");
+    multiplyFewRows(other, w.rows, w, x, firstRow, rows, stream);
+    countDifferent<<<static_cast<unsigned>(ceilDiv(values, static_cast<size_t>(kThreads))), kThreads, 0,
+                     stream>>>(different, out, outStride, other, w.rows, rows);
+    checkLaunch("countDifferent");
+    unsigned found = 0;
+    checkCuda(cudaMemcpyAsync(&found, different, sizeof found, cudaMemcpyDeviceToHost, stream),
+              "comparing products");
+    checkCuda(cudaStreamSynchronize(stream), "comparing products");
+    if (getenv("FEWLOG")) fprintf(stderr, "few %d x %d type %d rows %d: %u of %zu differ\n", w.rows, w.columns, (int)w.type, rows, found, values);
+    return found == 0;
+}
+
+void PrefillProduct::runUnpacked(float* out, int outStride, const PackedMatrix& w, const ActivationView& x,
+                                 int firstRow, int rows, cudaStream_t stream) {
     const __nv_bfloat16* input = x.values + static_cast<size_t>(firstRow) * x.width;
     const int slabRows = slabRowsOf(w, slabValues_);
     const float one = 1.0F, zero = 0.0F;

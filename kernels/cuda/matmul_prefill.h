@@ -12,10 +12,10 @@ namespace kernels::detail {
 
 struct ActivationView;
 
-/// Products of many rows, bound by arithmetic: the matrix is unpacked to bfloat16 a slab of rows at a time
-/// and multiplied on the tensor cores by cuBLASLt. Each shape of slab
-/// has one algorithm, chosen once and without split-K, so a row's result is the same for every number of rows
-/// in the call.
+/// Products of prompt rows. Many are bound by arithmetic: the matrix is unpacked to bfloat16 a slab of rows at
+/// a time and multiplied on the tensor cores by cuBLASLt. Each shape of slab has one algorithm, chosen once
+/// and without split-K. Few rows read the packed matrix (matmul_few_rows.h), where both ways are found to give
+/// the same bits for a shape: a row's result does not depend on the number of rows in the call.
 class PrefillProduct {
   public:
     /// Throws OutOfDeviceMemory.
@@ -34,7 +34,17 @@ class PrefillProduct {
         int slabRows, columns, outStride;
         auto operator<=>(const Shape&) const = default;
     };
+    struct Matrix {
+        DType type;
+        int rows, columns, outStride;
+        auto operator<=>(const Matrix&) const = default;
+    };
     const cublasLtMatmulAlgo_t& algorithm(const Shape& shape);
+    void runUnpacked(float* out, int outStride, const PackedMatrix& w, const ActivationView& x, int firstRow,
+                     int rows, cudaStream_t stream);
+    /// Runs both ways and waits for them.
+    bool findEqual(float* out, int outStride, const PackedMatrix& w, const ActivationView& x, int firstRow,
+                   int rows, cudaStream_t stream);
 
     cublasLtHandle_t handle_ = nullptr;
     cublasLtMatmulDesc_t product_ = nullptr;
@@ -42,6 +52,7 @@ class PrefillProduct {
     void* slab_ = nullptr;  ///< bfloat16 [slabValues_]
     void* workspace_ = nullptr;
     std::map<Shape, cublasLtMatmulAlgo_t> algorithms_;
+    std::map<Matrix, bool> readsFewPacked_;  ///< whether both ways agree
 };
 
 }  // namespace kernels::detail

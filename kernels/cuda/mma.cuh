@@ -78,4 +78,14 @@ __device__ inline void mmaF16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0
 #endif
 }
 
+/// The same of bfloat16 values; from compute capability 8.0.
+__device__ inline void mmaBf16(float (&d)[4], const uint4& a, uint32_t b0, uint32_t b1) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+        "{%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a.x), "r"(a.y), "r"(a.z), "r"(a.w), "r"(b0), "r"(b1));
+#endif
+}
+
 }  // namespace kernels::detail

@@ -184,6 +184,31 @@ __device__ inline Affine unpackScale(uint32_t scales, uint32_t minimums, uint32_
     }
 }
 
+/// The values of row g + 8 half of a tile, columns 16 quarter + 4 t + 0..3, as pairs of bfloat16. `registers`
+/// from unpackTile.
+template <DType T>
+__device__ __forceinline__ uint2 unpackFour(const LaneTile<T>& tile, const uint32_t (&registers)[8],
+                                            uint2 supers, int quarter, int half) {
+    using Facts = TypeFacts<T>;
+    const uint32_t scales = half == 0 ? tile.scales.x : tile.scales.y;
+    uint32_t minimums = 0;
+    if constexpr (Facts::kMinimums) minimums = half == 0 ? tile.minimums.x : tile.minimums.y;
+    const Affine a = unpackScale<T>(scales, minimums, half == 0 ? supers.x : supers.y,
+                                    Facts::kGroup == 16 ? quarter : quarter / 2);
+    const uint32_t quants = registers[quarter / 2 * 4 + quarter % 2 * 2 + half];
+    float values[4];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+        const uint32_t byte = quants >> (8 * j) & 255U;
+        const float quant = Facts::kLookup || Facts::kBytes ? static_cast<float>(static_cast<int8_t>(byte))
+                                                            : static_cast<float>(byte);
+        values[j] = fmaf(a.scale, quant, a.minimum);
+    }
+    const __nv_bfloat162 pairs[2] = {__floats2bfloat162_rn(values[0], values[1]),
+                                     __floats2bfloat162_rn(values[2], values[3])};
+    return *reinterpret_cast<const uint2*>(pairs);
+}
+
 /// One value, for gathering embedding rows and for unpacking.
 template <DType T>
 __device__ inline float packedValue(const PackedMatrix& w, int row, int column) {

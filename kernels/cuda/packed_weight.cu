@@ -83,7 +83,6 @@ __global__ void repackScales(PackedMatrix w, StoredRows stored, int tiles) {
 template <DType T>
 __global__ void __launch_bounds__(kThreads)
     unpackTiles(__nv_bfloat16* out, PackedMatrix w, int firstRow, int count) {
-    using Facts = TypeFacts<T>;
     waitForPredecessor();
     const int index = static_cast<int>(blockIdx.x * (kThreads / 32) + threadIdx.x / 32);
     const int lane = static_cast<int>(threadIdx.x % 32), g = lane / 4, t = lane % 4;
@@ -103,25 +102,8 @@ __global__ void __launch_bounds__(kThreads)
         for (int quarter = 0; quarter < 4; ++quarter) {
             const int column = kTile * 64 + quarter * 16 + t * 4;
             if (column >= w.columns) continue;
-            const uint32_t scales = h == 0 ? tile.scales.x : tile.scales.y;
-            uint32_t minimums = 0;
-            if constexpr (Facts::kMinimums) minimums = h == 0 ? tile.minimums.x : tile.minimums.y;
-            const Affine a = unpackScale<T>(scales, minimums, h == 0 ? supers.x : supers.y,
-                                            Facts::kGroup == 16 ? quarter : quarter / 2);
-            const uint32_t quants = r[quarter / 2 * 4 + quarter % 2 * 2 + h];
-            float values[4];
-#pragma unroll
-            for (int j = 0; j < 4; ++j) {
-                const uint32_t byte = quants >> (8 * j) & 255U;
-                const float quant = Facts::kLookup || Facts::kBytes
-                                        ? static_cast<float>(static_cast<int8_t>(byte))
-                                        : static_cast<float>(byte);
-                values[j] = fmaf(a.scale, quant, a.minimum);
-            }
-            const __nv_bfloat162 pairs[2] = {__floats2bfloat162_rn(values[0], values[1]),
-                                             __floats2bfloat162_rn(values[2], values[3])};
             *reinterpret_cast<uint2*>(out + static_cast<size_t>(row) * w.columns + column) =
-                *reinterpret_cast<const uint2*>(pairs);
+                unpackFour<T>(tile, r, supers, quarter, h);
         }
     }
 }

@@ -95,13 +95,26 @@ TEST_P(MatmulTest, EmbeddingRowsAreExact) {
     EXPECT_LT(relativeError(rowsOf(gpu()), rowsOf(cpu())), kFloatTolerance);
 }
 
+/// Few rows read the packed matrix from the second time on, many read it unpacked.
+TEST_P(MatmulTest, AFewPromptRowsAreTheBytesOfMany) {
+    const int width = 2304, height = 600, rows = 150;
+    const StoredMatrix matrix(GetParam(), height, width);
+    const auto input = floats(static_cast<size_t>(rows) * width);
+    const auto all = product(gpu(), matrix, input, {0, rows});
+    for (const int count : {1, 3, 9, 32, 33, 96}) {
+        const std::vector<float> fewer(input.begin(), input.begin() + count * width);
+        const auto some = product(gpu(), matrix, fewer, {0, count});
+        EXPECT_EQ(0, std::memcmp(some.data(), all.data(), some.size() * sizeof(float))) << count << " rows";
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryType, MatmulTest, ::testing::ValuesIn(kAllTypes),
                          [](const auto& type) { return std::string(dtypeInfo(type.param).name); });
 
-/// Prefill unpacks a matrix of more than 16 million values in several slabs.
+/// Prefill unpacks a matrix of more than half a million values for each multiprocessor in several slabs.
 TEST(PrefillSlabs, MatchTheCpuAndEveryChunk) {
     for (const DType type : {DType::Q4_K, DType::Q8_0, DType::F16}) {
-        const int width = 4096, height = 8219, rows = 70;
+        const int width = 4096, height = 20011, rows = 70;
         const StoredMatrix matrix(type, height, width);
         const auto input = floats(static_cast<size_t>(rows) * width);
         const auto all = product(gpu(), matrix, input, {0, rows});
