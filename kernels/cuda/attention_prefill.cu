@@ -1,11 +1,11 @@
 // Causal attention of prompt rows on half-precision tensor cores with a running softmax (FlashAttention-2).
 //
 // Launch: one block of 4 warps for (a tile of rows of one sequence, query head, split of the sequence).
-// Contexts beyond kSplit tokens are summed in splits that begin at multiples of kSplit (Flash-Decoding), so
-// that a chunk of few rows deep in a sequence fills the card: each split by a block of its own, joined by
-// mergeKernel in ascending order. Where the tiles alone fill the card a block takes all splits of its rows one
-// after the other and joins them itself, in the same order and with the same roundings. A row within one
-// split comes out of joining bit by bit as it went in.
+// Contexts are summed in splits with fixed borders (Flash-Decoding), so that a chunk of few rows deep in a
+// sequence fills the card: each split by a block of its own, joined by mergeKernel in ascending order. Where
+// the tiles alone fill the card a block takes all splits of its rows one after the other and joins them
+// itself, in the same order and with the same roundings. A row within one split comes out of joining bit by
+// bit as it went in.
 #include <cstdint>
 
 #include "kernels/cuda/activations.cuh"
@@ -17,10 +17,23 @@ namespace kernels::detail {
 namespace {
 
 constexpr int kThreads = kPromptThreads;
-constexpr int kSplit = 2048;  ///< tokens; a multiple of every tile
 constexpr int kMostRows = 128;  ///< of a tile
 constexpr size_t kPartialFloats = 20U << 20;
 
+/// Splits of a sequence: short ones at first, for the few rows of a chat's next turn, long ones from
+/// kShortSplits on, so that there are not too many. Borders are multiples of every tile.
+constexpr int kShortSplit = 512, kLongSplit = 2048;
+constexpr int kShortSplits = 16, kShortTokens = kShortSplits * kShortSplit;
+
+__host__ __device__ constexpr int splitOf(int token) {
+    return token < kShortTokens ? token / kShortSplit : kShortSplits + (token - kShortTokens) / kLongSplit;
+}
+__host__ __device__ constexpr int splitBegin(int split) {
+    return split < kShortSplits ? split * kShortSplit : kShortTokens + (split - kShortSplits) * kLongSplit;
+}
+__device__ inline bool isBorder(int token) {
+    return token % (token < kShortTokens ? kShortSplit : kLongSplit) == 0;
+}
 struct TileShape {
     float scale, softcap;
     int window, numHeads, groupHeads;
@@ -28,16 +41,15 @@ struct TileShape {
 
 /// The part of the rows that one launch computes, and how it goes about splits.
 struct Splits {
-    /// Of splits apart: [sequences, tiles * rows of a tile, numHeads, slots] entries of {largest score, sum of
-    /// weights, valueDim sums}. Of splits in one block: what its lanes have joined so far, for each block.
+    /// Of splits apart: [sequences, tiles * rows of a tile, numHeads, slots] entries of {largest score, sum
+    /// of weights, valueDim sums}. Of splits in one block: what its lanes have joined so far, for each block.
     float* partials = nullptr;
     bool apart = false;
     int count = 1;  ///< blocks along the splits of the longest sequence
     int slots = 1;  ///< split s is entry s % slots: a window reaches few splits at once
     int firstTile = 0, tiles = 1, firstSequence = 0;
 
-    __device__ size_t entry(int sequence, int row, int rowsOfTile, int head, int split,
-                            int numHeads) const {
+    __device__ size_t entry(int sequence, int row, int rowsOfTile, int head, int split, int numHeads) const {
         return ((static_cast<size_t>(sequence) * static_cast<size_t>(tiles * rowsOfTile) +
                  static_cast<size_t>(row)) *
                     static_cast<size_t>(numHeads) +
@@ -54,7 +66,7 @@ __global__ void __launch_bounds__(kThreads, 2)
                BlockTables tables, TileShape shape, Splits splits) {
     constexpr int kRows = 64 * kM, kTile = kTokens * kDim;
     extern __shared__ __align__(256) __half halves[];
-    __half* queries = halves;               // [kRows, kDim]
+    __half* queries = halves;                 // [kRows, kDim]
     __half* buffers = halves + kRows * kDim;  // two of {keys, values} [kTokens, kDim]
 
     letSuccessorStart();
@@ -71,8 +83,8 @@ __global__ void __launch_bounds__(kThreads, 2)
     const int count = min(kRows, sequenceEnd - firstRow);
     const int lastPosition = rows.positions[firstRow + count - 1];
     const int firstVisible = shape.window > 0 ? max(0, rows.positions[firstRow] + 1 - shape.window) : 0;
-    const int begin = splits.apart ? max(firstVisible, split * kSplit) : firstVisible;
-    const int end = splits.apart ? min(lastPosition, (split + 1) * kSplit - 1) : lastPosition;
+    const int begin = splits.apart ? max(firstVisible, splitBegin(split)) : firstVisible;
+    const int end = splits.apart ? min(lastPosition, splitBegin(split + 1) - 1) : lastPosition;
     if (begin > end) return;
     const TokenTiles<T, kDim, kTokens> tokens(layer, tables.blocks + tables.start[sequence], kvHead,
                                               lastPosition);
@@ -89,7 +101,8 @@ __global__ void __launch_bounds__(kThreads, 2)
         *reinterpret_cast<uint4*>(queries + swizzled<kDim>(r, k / 8)) = eight;
     }
 
-    const int lane = static_cast<int>(threadIdx.x % 32), warpRow = static_cast<int>(threadIdx.x / 32) * 16 * kM;
+    const int lane = static_cast<int>(threadIdx.x % 32),
+              warpRow = static_cast<int>(threadIdx.x / 32) * 16 * kM;
     const bool isActive = warpRow < count;
     const int least = isActive ? rows.positions[firstRow + warpRow] : 0,
               most = isActive ? rows.positions[firstRow + min(warpRow + 16 * kM, count) - 1] : -1;
@@ -119,11 +132,11 @@ __global__ void __launch_bounds__(kThreads, 2)
         // Tiles that no row of the warp sees would multiply by one and add zero.
         if (isActive && tile <= most && (shape.window == 0 || next > least + 1 - shape.window)) {
             const bool isPartlySeen = next - 1 > least || (shape.window > 0 && most - tile >= shape.window);
-            own.add(queries + warpRow * kDim, buffers + turn * 2 * kTile, buffers + (turn * 2 + 1) * kTile, tile,
-                    isPartlySeen, shape.window, shape.softcap, lane);
+            own.add(queries + warpRow * kDim, buffers + turn * 2 * kTile, buffers + (turn * 2 + 1) * kTile,
+                    tile, isPartlySeen, shape.window, shape.softcap, lane);
         }
         turn ^= 1;
-        if (!splits.apart && isActive && next % kSplit == 0 && next <= end) {
+        if (!splits.apart && isActive && isBorder(next) && next <= end) {
             own.total();
             if (hasJoined) own.join(joined);
             own.save(joined);
@@ -170,7 +183,7 @@ __global__ void __launch_bounds__(kThreads)
     const int row = rows.rowStart[sequence] + splits.firstTile * rowsOfTile + within;
     if (rows.rowStart[sequence] < rows.rows.decode || row >= rows.rowStart[sequence + 1]) return;
     const int position = rows.positions[row];
-    const int first = window > 0 ? max(0, position + 1 - window) / kSplit : 0, last = position / kSplit;
+    const int first = window > 0 ? splitOf(max(0, position + 1 - window)) : 0, last = splitOf(position);
     for (int value = static_cast<int>(threadIdx.x); value < valueDim; value += kThreads) {
         float largest = -INFINITY, total = 0.0F, sum = 0.0F;
         for (int split = first; split <= last; ++split) {
@@ -208,9 +221,9 @@ __global__ void __launch_bounds__(kThreads) quantiseKernel(ActivationView out, c
 Splits splitsApart(int maxContextLength, int window) {
     Splits splits;
     splits.apart = true;
-    splits.count = ceilDiv(maxContextLength, kSplit);
+    splits.count = splitOf(maxContextLength - 1) + 1;
     // The rows of a tile and their windows reach so many splits at once.
-    const int reached = window > 0 ? ceilDiv(window + kMostRows, kSplit) + 1 : splits.count;
+    const int reached = window > 0 ? ceilDiv(window + kMostRows, kShortSplit) + 1 : splits.count;
     splits.slots = reached < splits.count ? reached : splits.count;
     return splits;
 }
@@ -260,7 +273,7 @@ struct PromptAttention {
     void run() const {
         constexpr int kRows = 64 * kM;
         const int tiles = ceilDiv(rows.maxRowsPerSequence, kRows);
-        if (rows.maxContextLength <= kSplit) {
+        if (rows.maxContextLength <= kShortSplit) {
             Splits whole;
             whole.tiles = tiles;
             return launchTiles<T, kDim, kTokens, kM>(whole, rows.sequences);
@@ -271,8 +284,8 @@ struct PromptAttention {
         splits.partials = partials;
         // Rounds of blocks, a split each; splits apart are written and read once more.
         const int blocks = tiles * shape.numHeads * rows.sequences;
-        const size_t joined =
-            static_cast<size_t>(blocks) * kThreads * static_cast<size_t>(LaneRows<kDim, kTokens, kM>::kFloats);
+        const size_t joined = static_cast<size_t>(blocks) * kThreads *
+                              static_cast<size_t>(LaneRows<kDim, kTokens, kM>::kFloats);
         if (joined <= room && 10 * ceilDiv(blocks, placesForBlocks()) * splits.count <=
                                   11 * ceilDiv(blocks * splits.count, placesForBlocks())) {
             splits.apart = false;
@@ -314,7 +327,7 @@ struct PromptAttention {
 }  // namespace
 
 size_t prefillPartialFloats(int numHeads, int valueDim, int maxContextLength, int window) {
-    if (maxContextLength <= kSplit) return 0;
+    if (maxContextLength <= kShortSplit) return 0;
     const size_t least = tileFloats(numHeads, valueDim, splitsApart(maxContextLength, window));
     return least > kPartialFloats ? least : kPartialFloats;
 }
@@ -324,13 +337,16 @@ void attendPrefill(float* out, const float* query, int queryStride, const KvLaye
                    float* partials, cudaStream_t stream) {
     const TileShape tile{shape.scale, shape.softcap, shape.window, shape.numHeads,
                          shape.numHeads / layer.numKvHeads};
-    const PromptAttention attention{out,    query, queryStride, layer, rows,
-                                    tables, tile,  partials,    stream};
+    const PromptAttention attention{out, query, queryStride, layer, rows, tables, tile, partials, stream};
     const int dim = layer.keyDim > layer.valueDim ? layer.keyDim : layer.valueDim;
     dispatchKv(layer.type, [&]<KvType T>() {
         if (dim <= 64) return attention.run<T, 64, 64, 2>();
-        if (dim <= 128)
-            return takesLargeTiles() ? attention.run<T, 128, 64, 2>() : attention.run<T, 128, 32, 1>();
+        if (dim <= 128) {
+            if (!takesLargeTiles()) return attention.run<T, 128, 32, 1>();
+            // The same sums by more warps.
+            return rows.maxRowsPerSequence <= 64 ? attention.run<T, 128, 64, 1>()
+                                                 : attention.run<T, 128, 64, 2>();
+        }
         if (dim <= 256)
             return takesLargeTiles() ? attention.run<T, 256, 32, 1>() : attention.run<T, 256, 16, 1>();
         throw std::logic_error("attention heads of more than 256 values need the latent form");

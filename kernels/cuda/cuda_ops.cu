@@ -263,12 +263,11 @@ class CudaOps final : public Ops {
     }
     void matmul(std::span<const Projection> projections, const Activations& in, RowSplit rows) override {
         if (rows.decode > 0) {
-            std::array<detail::DecodeProduct, kMaxProjections> products{};
-            for (size_t i = 0; i < projections.size(); ++i) products[i] = decodeProduct(projections[i]);
+            std::array<detail::MatrixProduct, kMaxProjections> products{};
+            for (size_t i = 0; i < projections.size(); ++i) products[i] = productOf(projections[i]);
             detail::matmulDecode({products.data(), projections.size()}, viewOf(in), rows.decode, stream_);
         }
-        if (rows.prefill > 0)
-            for (const Projection& projection : projections) matmulPrefill(projection, in, rows);
+        if (rows.prefill > 0) matmulPrefill(projections, in, rows);
     }
     void projectAddNorm(Activations& out, float* residual, const Projection& projection,
                         const Activations& in, const float* branchNorm, const float* norm, float epsilon,
@@ -278,10 +277,9 @@ class CudaOps final : public Ops {
             !detail::endsProducts(projection.weight->dtype()))
             return Ops::projectAddNorm(out, residual, projection, in, branchNorm, norm, epsilon, rows);
         const ActivationView& to = own(out).normed(epsilon);
-        detail::matmulResidual(decodeProduct(projection), viewOf(in), rows.decode, {to, residual, norm},
-                               stream_);
+        detail::matmulResidual(productOf(projection), viewOf(in), rows.decode, {to, residual, norm}, stream_);
         if (rows.prefill == 0) return;
-        matmulPrefill(projection, in, rows);
+        matmulPrefill({&projection, 1}, in, rows);
         const auto first = static_cast<size_t>(rows.decode);
         detail::addNorm(to.from(rows.decode), residual + first * static_cast<size_t>(out.width()),
                         projection.out + first * static_cast<size_t>(projection.outStride), nullptr, norm,
@@ -391,16 +389,18 @@ class CudaOps final : public Ops {
 
     static constexpr size_t kMaxProjections = 8;  ///< of one input; a model has at most three
 
-    static detail::DecodeProduct decodeProduct(const Projection& projection) {
+    static detail::MatrixProduct productOf(const Projection& projection) {
         return {packedOf(*projection.weight), projection.out, projection.outStride, projection.bias};
     }
 
     /// The rows after the decode rows.
-    void matmulPrefill(const Projection& p, const Activations& in, RowSplit rows) {
-        const PackedMatrix& w = packedOf(*p.weight);
-        float* out = p.out + static_cast<size_t>(rows.decode) * static_cast<size_t>(p.outStride);
-        prefill_.run(out, p.outStride, w, viewOf(in), rows.decode, rows.prefill, stream_);
-        if (p.bias != nullptr) detail::addBias(out, p.outStride, p.bias, rows.prefill, w.rows, stream_);
+    void matmulPrefill(std::span<const Projection> projections, const Activations& in, RowSplit rows) {
+        std::array<detail::MatrixProduct, kMaxProjections> products{};
+        for (size_t i = 0; i < projections.size(); ++i) {
+            products[i] = productOf(projections[i]);
+            products[i].out += static_cast<size_t>(rows.decode) * static_cast<size_t>(products[i].outStride);
+        }
+        prefill_.run({products.data(), projections.size()}, viewOf(in), rows.decode, rows.prefill, stream_);
     }
 
     /// Workspace of attention; grows to the largest step seen. Safe to reuse at once: one stream runs in

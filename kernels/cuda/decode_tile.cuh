@@ -4,6 +4,7 @@
 #include "kernels/cuda/matmul_decode.h"
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/packed_tile.cuh"
+#include "kernels/cuda/product_set.cuh"
 
 /// What the decode product computes: of 16 matrix rows, each of sixteen *slices* adds every sixteenth span in
 /// ascending order, the tiles of a span in ascending order, and the slices are added in order. Slices go
@@ -13,19 +14,6 @@ namespace kernels::detail {
 
 inline constexpr int kDecodeWarps = 8;
 inline constexpr int kSlices = 16;
-inline constexpr int kMaxProducts = 3;
-
-/// Products that share a launch: row tile b belongs to product i with firstTile[i] <= b < firstTile[i + 1].
-struct ProductSet {
-    int firstTile[kMaxProducts + 1];
-    DecodeProduct products[kMaxProducts];
-
-    __device__ int productOf(int tile) const {
-        int which = 0;
-        while (tile >= firstTile[which + 1]) ++which;
-        return which;
-    }
-};
 
 /// The first span of a row tile that a slice adds; the next ones follow kSlices apart.
 __device__ __forceinline__ int firstSpan(int rowTile, int spans, int slice) {
@@ -245,7 +233,7 @@ class RowScales {
 /// memory, complete.
 template <int kColumns>
 __device__ __forceinline__ float sumSlices(const float* partial, const float* rowScales,
-                                           const DecodeProduct& product, int column, int matrixRow) {
+                                           const MatrixProduct& product, int column, int matrixRow) {
     float sum = 0.0F;
 #pragma unroll
     for (int slice = 0; slice < kSlices; ++slice)

@@ -15,7 +15,7 @@ namespace {
 constexpr int kThreads = kTileThreads;
 
 template <int kColumns>
-__device__ __forceinline__ void writeSums(const TileSums<kColumns>& sums, const DecodeProduct& product,
+__device__ __forceinline__ void writeSums(const TileSums<kColumns>& sums, const MatrixProduct& product,
                                           int rowTile, int rows) {
     for (int index = static_cast<int>(threadIdx.x); index < kColumns * 16; index += kThreads) {
         const int matrixRow = rowTile * 16 + index % 16, row = index / 16;
@@ -99,8 +99,9 @@ constexpr int kThinWarps = 4;
 /// How many blocks of a single row's products have registers on a multiprocessor. Groups of 16 take twice the
 /// products, each with sums of its own.
 template <DType T, bool kAhead, int kWarps>
-constexpr int kRowBlocks = kWarps == kThinWarps ? (TypeFacts<T>::kGroup == 16 ? 4 : 5)
-                           : TypeFacts<T>::kGroup == 16 || kAhead ? 2 : 3;
+constexpr int kRowBlocks = kWarps == kThinWarps                   ? (TypeFacts<T>::kGroup == 16 ? 4 : 5)
+                           : TypeFacts<T>::kGroup == 16 || kAhead ? 2
+                                                                  : 3;
 template <int kWarps>
 constexpr int kMixedBlocks = kWarps == kThinWarps ? 4 : 3;
 
@@ -146,10 +147,9 @@ __global__ void __launch_bounds__(kWarps * 32, (kRowBlocks<T, kAhead, kWarps>))
         // The others go on: they reach these sums again only after one more barrier.
         if (warp == turn && lane < 16) {
             const int which = set.productOf(tile), matrixRow = (tile - set.firstTile[which]) * 16 + lane;
-            const DecodeProduct& product = set.products[which];
+            const MatrixProduct& product = set.products[which];
             if (matrixRow < product.w.rows)
-                product.out[matrixRow] =
-                    sumSlices<1>(partial[turn], rowScale, product, 0, matrixRow);
+                product.out[matrixRow] = sumSlices<1>(partial[turn], rowScale, product, 0, matrixRow);
         }
         turn ^= 1;
     }
@@ -162,7 +162,7 @@ __global__ void __launch_bounds__(kWarps * 32, (kMixedBlocks<kWarps>))
     constexpr bool kUncounted = kWarps == kThinWarps;
     __shared__ TileSums<1> sums;
     const int which = set.productOf(static_cast<int>(blockIdx.x));
-    const DecodeProduct& product = set.products[which];
+    const MatrixProduct& product = set.products[which];
     const int rowTile = static_cast<int>(blockIdx.x) - set.firstTile[which];
     if (product.w.type == T)
         multiplyRowTile<T, 0, false, kUncounted, kWarps>(product, rowTile, x, 1, ownWarp(), sums);
@@ -180,7 +180,7 @@ constexpr int kTilesPerGroup = 4;
 /// A row tile's sums to `gathered` [columns, 64]; zeros beyond the matrix. `thread` counts 0 .. 255.
 template <int kColumns>
 __device__ __forceinline__ void gatherSums(float* gathered, const float* partial, const float* rowScales,
-                                           const DecodeProduct& product, int rowTile, int rows, int thread) {
+                                           const MatrixProduct& product, int rowTile, int rows, int thread) {
     float* to = gathered + rowTile % kTilesPerGroup * 16;
     for (int index = thread; index < rows * 16; index += kThreads) {
         const int matrixRow = rowTile * 16 + index % 16, row = index / 16;
@@ -202,7 +202,7 @@ constexpr int kResidualBlocks = kTiles == 2        ? 1
 /// earlier.
 template <DType T, int kColumnTiles, int kTiles>
 __global__ void __launch_bounds__(kTiles* kThreads, (kResidualBlocks<kColumnTiles, kTiles>))
-    residualProductKernel(const __grid_constant__ DecodeProduct product, ActivationView x, int rows,
+    residualProductKernel(const __grid_constant__ MatrixProduct product, ActivationView x, int rows,
                           ResidualEnd end) {
     constexpr int kColumns = columnsOf(kColumnTiles), kBlocks = kTilesPerGroup / kTiles;
     constexpr bool kUncounted = TypeFacts<T>::kGroup == 32 || kTiles == 2;
@@ -247,7 +247,7 @@ __global__ void __launch_bounds__(kTiles* kThreads, (kResidualBlocks<kColumnTile
 
 /// Float matrices: one warp a matrix row, bfloat16 activations, every lane's sum over its own columns, then
 /// across lanes.
-__global__ void __launch_bounds__(kThreads) plainKernel(DecodeProduct product, ActivationView x) {
+__global__ void __launch_bounds__(kThreads) plainKernel(MatrixProduct product, ActivationView x) {
     letSuccessorStart();
     waitForPredecessor();
     const PackedMatrix& w = product.w;
@@ -291,8 +291,7 @@ void launchTiles(const ProductSet& set, const ActivationView& x, int rows, cudaS
         };
         if (tiles <= 2 * multiprocessors())
             run.template operator()<true, kDecodeWarps>();
-        else if (needsThinBlocks(tiles, kRowBlocks<T, false, kDecodeWarps>,
-                                 kRowBlocks<T, false, kThinWarps>))
+        else if (needsThinBlocks(tiles, kRowBlocks<T, false, kDecodeWarps>, kRowBlocks<T, false, kThinWarps>))
             run.template operator()<false, kThinWarps>();
         else
             run.template operator()<false, kDecodeWarps>();
@@ -327,14 +326,14 @@ template <DType T>
 void launchSet(ProductSet set, const ActivationView& x, int rows, cudaStream_t stream) {
     forSixteens(rows, [&]<int kColumnTiles>(int first, int count) {
         launchTiles<T, kColumnTiles>(set, x.from(first), count, stream);
-        for (DecodeProduct& product : set.products)
+        for (MatrixProduct& product : set.products)
             if (product.out != nullptr) product.out += static_cast<size_t>(16) * product.outStride;
     });
 }
 
 /// Adds one more product, of another type, to a set and runs them as one; false for a pair of types that no
 /// common mix of quantisations has.
-bool launchMixed(ProductSet set, const DecodeProduct& last, int count, const ActivationView& x,
+bool launchMixed(ProductSet set, const MatrixProduct& last, int count, const ActivationView& x,
                  cudaStream_t stream) {
     const DType first = set.products[0].w.type, second = last.w.type;
     set.products[count] = last;
@@ -342,10 +341,11 @@ bool launchMixed(ProductSet set, const DecodeProduct& last, int count, const Act
     const int tiles = set.firstTile[kMaxProducts];
     const auto run = [&]<DType T, DType U>() {
         const auto runWarps = [&]<int kWarps>() {
-            launch("mixedProductKernel", mixedProductKernel<T, U, kWarps>,
-                   dim3(static_cast<unsigned>(tiles)), kWarps * 32, 0, stream, set, x);
+            launch("mixedProductKernel", mixedProductKernel<T, U, kWarps>, dim3(static_cast<unsigned>(tiles)),
+                   kWarps * 32, 0, stream, set, x);
         };
-        if (needsThinBlocks(tiles, kMixedBlocks<kDecodeWarps>, kMixedBlocks<kThinWarps>) && set.products[0].w.spans >= kSlices)
+        if (needsThinBlocks(tiles, kMixedBlocks<kDecodeWarps>, kMixedBlocks<kThinWarps>) &&
+            set.products[0].w.spans >= kSlices)
             runWarps.template operator()<kThinWarps>();
         else
             runWarps.template operator()<kDecodeWarps>();
@@ -361,7 +361,7 @@ bool launchMixed(ProductSet set, const DecodeProduct& last, int count, const Act
 }
 
 template <DType T>
-void launchResidual(const DecodeProduct& product, const ActivationView& x, int rows, const ResidualEnd& end,
+void launchResidual(const MatrixProduct& product, const ActivationView& x, int rows, const ResidualEnd& end,
                     cudaStream_t stream) {
     forSixteens(rows, [&]<int kColumnTiles>(int first, int count) {
         const ResidualEnd from{end.out.from(first), end.residual + static_cast<size_t>(first) * end.out.width,
@@ -386,17 +386,17 @@ bool endsProducts(DType type) {
     return !isPlain(type) && overlapsLaunches();
 }
 
-void matmulResidual(const DecodeProduct& product, const ActivationView& x, int rows, const ResidualEnd& end,
+void matmulResidual(const MatrixProduct& product, const ActivationView& x, int rows, const ResidualEnd& end,
                     cudaStream_t stream) {
     dispatchQuantised(product.w.type, [&]<DType T>() { launchResidual<T>(product, x, rows, end, stream); });
 }
 
-void matmulDecode(std::span<const DecodeProduct> products, const ActivationView& x, int rows,
+void matmulDecode(std::span<const MatrixProduct> products, const ActivationView& x, int rows,
                   cudaStream_t stream) {
     for (size_t begin = 0; begin < products.size();) {
         const DType type = products[begin].w.type;
         if (isPlain(type)) {
-            const DecodeProduct& product = products[begin++];
+            const MatrixProduct& product = products[begin++];
             launch("plainKernel", plainKernel,
                    dim3(static_cast<unsigned>(ceilDiv(product.w.rows, kDecodeWarps)),
                         static_cast<unsigned>(rows)),

@@ -11,7 +11,7 @@ namespace kernels::detail {
 
 /// out[r] = w x[r] (+ bias); out [rows, w.rows] with `outStride` floats from row to row; bias [w.rows] or
 /// null.
-struct DecodeProduct {
+struct MatrixProduct {
     PackedMatrix w;
     float* out;
     int outStride;
@@ -21,7 +21,7 @@ struct DecodeProduct {
 /// Products of one input with a few rows, by integer tensor-core products: the decode family. Reads the
 /// weights once for every 16 rows; products of one type share a launch. A row's sums run in one order
 /// whatever the number of rows.
-void matmulDecode(std::span<const DecodeProduct> products, const ActivationView& x, int rows,
+void matmulDecode(std::span<const MatrixProduct> products, const ActivationView& x, int rows,
                   cudaStream_t stream);
 
 /// Where a product that closes a branch leads: residual [rows, out.width] += the product, and `out`, its
@@ -36,7 +36,7 @@ struct ResidualEnd {
 /// matmulDecode and addNorm give.
 bool endsProducts(DType type);
 
-void matmulResidual(const DecodeProduct& product, const ActivationView& x, int rows, const ResidualEnd& end,
+void matmulResidual(const MatrixProduct& product, const ActivationView& x, int rows, const ResidualEnd& end,
                     cudaStream_t stream);
 
 }  // namespace kernels::detail

@@ -2,10 +2,11 @@
 // the same for one row as for a thousand; here it happens in shared memory, on the way to the tensor cores,
 // so that the packed matrix is all that is read.
 //
-// Launch: a block of four warps for two row tiles (32 matrix rows) and 32 activation rows. Span by span each
-// warp unpacks one tile of 64 columns of both row tiles into fragments that all of them read, and multiplies
-// eight activation rows. A sum is one chain over all columns, as the prefill product's are, so columns cannot
-// be shared out; weights are asked for two spans ahead, activations come through a ring of three.
+// Launch: a block for two row tiles (32 matrix rows) and 32 activation rows. Span by span eight warps unpack
+// a tile of 64 columns each into fragments in shared memory, while four others multiply the span before,
+// eight activation rows each. A sum is one chain over all columns, as the prefill product's are, so columns
+// cannot be shared out, and the chain's latency is what a span takes at least. Weights are asked for two
+// spans ahead, activations come through a ring of three.
 #include <algorithm>
 
 #include "kernels/cuda/activations.cuh"
@@ -13,132 +14,210 @@
 #include "kernels/cuda/matmul_few_rows.h"
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/packed_tile.cuh"
+#include "kernels/cuda/product_set.cuh"
 #include "kernels/cuda/shared_tile.cuh"
 
 namespace kernels::detail {
 namespace {
 
-constexpr int kWarps = kSpanTiles, kThreads = kWarps * 32;
-constexpr int kRowTiles = 2;                      ///< of a block
-constexpr int kRows = 8 * kWarps;                 ///< activation rows of a block
-constexpr int kColumns = 64 * kSpanTiles;         ///< of a span
-constexpr int kSteps = kColumns / 16;             ///< products of a span, one after the other
+constexpr int kRowTiles = 2;  ///< of a block
+constexpr int kUnpackWarps = kRowTiles * kSpanTiles, kMultiplyWarps = 4;
+constexpr int kThreads = (kUnpackWarps + kMultiplyWarps) * 32;
+constexpr int kRows = 8 * kMultiplyWarps;            ///< activation rows of a block
+constexpr int kColumns = 64 * kSpanTiles;            ///< of a span
+constexpr int kSteps = kColumns / 16;                ///< products of a span, one after the other
 constexpr int kFragments = kRowTiles * kSteps * 32;  ///< uint4 of a span
 constexpr int kStages = 3;
 constexpr int kSharedBytes =
     2 * kFragments * static_cast<int>(sizeof(uint4)) + kStages * kRows * kColumns * 2;
 
-/// A warp's tile of a span, of each row tile, as loaded.
+/// A warp's tile of a span, as loaded.
 template <DType T>
-struct HeldTiles {
-    LaneTile<T> tiles[kRowTiles];
-    uint2 supers[kRowTiles];
+struct HeldTile {
+    LaneTile<T> tile;
+    uint2 supers;
 
-    __device__ __forceinline__ void load(const PackedMatrix& w, int firstRowTile, int span, int warp,
+    /// Tile `which` of span `span` of a row tile, if it is there. Most spans are full and need no counting.
+    __device__ __forceinline__ void load(const PackedMatrix& w, const std::byte* rowTile, int span, int which,
                                          int lane) {
-        if (span >= w.spans || warp >= spanTiles(w, span)) return;
-        const SpanLayout<T> layout{spanTiles(w, span)};
+        if (span >= w.spans) return;
+        const int tiles = spanTiles(w, span);
+        const std::byte* data = rowTile + span * SpanLayout<T>::kFullBytes;
+        if (tiles == kSpanTiles)
+            load(data, SpanLayout<T>{kSpanTiles}, which, lane);
+        else if (which < tiles)
+            load(data, SpanLayout<T>{tiles}, which, lane);
+    }
+
+    /// To fragments [4 steps][lane]: a lane's four columns 4 t .. 4 t + 3 are two words of the fragments of
+    /// lanes 2 (t mod 2) and the next, in the half of the columns that t / 2 names.
+    __device__ __forceinline__ void unpack(uint4* fragments, int lane) const {
+        const int g = lane / 4, t = lane % 4;
+        uint32_t registers[8];
+        unpackTile<T>(tile, registers);
+        const LaneScale<T> scale(tile, supers);
 #pragma unroll
-        for (int r = 0; r < kRowTiles; ++r) {
-            const std::byte* data = spanData<T>(w, min(firstRowTile + r, w.rowTiles - 1), span);
-            tiles[r] = loadTile<T>(data, layout, warp, lane);
-            supers[r] = loadSupers<T>(data, layout, lane);
+        for (int quarter = 0; quarter < 4; ++quarter) {
+            const uint2 low = unpackFour<T>(scale, registers, quarter, 0),
+                        high = unpackFour<T>(scale, registers, quarter, 1);
+            uint4* to = fragments + quarter * 32 + g * 4 + t % 2 * 2;
+            reinterpret_cast<uint2*>(to)[t / 2] = {low.x, high.x};
+            reinterpret_cast<uint2*>(to + 1)[t / 2] = {low.y, high.y};
         }
     }
 
-    /// To fragments [row tile][step][lane]: a lane's four columns 4 t .. 4 t + 3 are two words of the
-    /// fragments of lanes 2 (t mod 2) and the next, in the half of the columns that t / 2 names.
-    __device__ __forceinline__ void unpack(uint4* fragments, int warp, int lane) const {
-        const int g = lane / 4, t = lane % 4;
-#pragma unroll
-        for (int r = 0; r < kRowTiles; ++r) {
-            uint32_t registers[8];
-            unpackTile<T>(tiles[r], registers);
-#pragma unroll
-            for (int quarter = 0; quarter < 4; ++quarter) {
-                const uint2 low = unpackFour<T>(tiles[r], registers, supers[r], quarter, 0),
-                            high = unpackFour<T>(tiles[r], registers, supers[r], quarter, 1);
-                uint4* to = fragments + (r * kSteps + warp * 4 + quarter) * 32 + g * 4 + t % 2 * 2;
-                reinterpret_cast<uint2*>(to)[t / 2] = {low.x, high.x};
-                reinterpret_cast<uint2*>(to + 1)[t / 2] = {low.y, high.y};
-            }
-        }
+  private:
+    __device__ __forceinline__ void load(const std::byte* span, SpanLayout<T> layout, int which, int lane) {
+        tile = loadTile<T>(span, layout, which, lane);
+        supers = loadSupers<T>(span, layout, lane);
     }
 };
 
-/// Columns of a span of all activation rows; zeros beyond them. The whole block calls it.
-__device__ __forceinline__ void loadActivations(__nv_bfloat16* to, const __nv_bfloat16* x, int width, int rows,
-                                                int span) {
+/// Copies spans of all activation rows to shared memory, one after the other; zeros beyond the rows and
+/// columns. A multiplying warp copies every fourth row, a lane eight columns of it.
+class ActivationCopies {
+  public:
+    __device__ __forceinline__ ActivationCopies(const __nv_bfloat16* x, int width, int rows, int warp,
+                                                int lane)
+        : from_(x + static_cast<size_t>(warp) * width + lane * 8),
+          width_(width),
+          column_(lane * 8),
+          rows_(rows - warp),
+          to_(swizzled<kColumns>(warp, lane)),
+          swapped_(swizzled<kColumns>(warp + 4, lane)) {}
+
+    __device__ __forceinline__ void copyNext(__nv_bfloat16* tile) {
+        const __nv_bfloat16* from = from_;
+        const int rows = column_ < width_ ? rows_ : 0;
 #pragma unroll
-    for (int i = 0; i < kRows * kColumns / 8 / kThreads; ++i) {
-        const int at = i * kThreads + static_cast<int>(threadIdx.x);
-        const int row = at / (kColumns / 8), chunk = at % (kColumns / 8), column = span * kColumns + chunk * 8;
-        const bool there = row < rows && column < width;
-        copySixteen(to + swizzled<kColumns>(row, chunk),
-                    there ? x + static_cast<size_t>(row) * width + column : x, there);
+        for (int i = 0; i < kRows / kMultiplyWarps; ++i, from += kMultiplyWarps * width_)
+            copySixteen(tile + (i % 2 == 0 ? to_ : swapped_) + i / 2 * 8 * kColumns,
+                        i * kMultiplyWarps < rows ? from : from_, i * kMultiplyWarps < rows);
+        from_ += kColumns;
+        column_ += kColumns;
+        commitCopies();
+    }
+
+  private:
+    const __nv_bfloat16* from_;
+    int width_, column_, rows_;
+    int to_, swapped_;  ///< of the first row and of the one after, whose chunks lie in another order
+};
+
+/// Unpacking and multiplying warps meet, each at a place of its own.
+__device__ __forceinline__ void meet() {
+    asm volatile("barrier.sync 1, %0;" ::"n"(kThreads) : "memory");
+}
+
+/// kTiles tiles of a span by eight activation rows.
+template <int kTiles>
+__device__ __forceinline__ void multiplySpan(float (&sums)[kRowTiles][4], const uint4* weights,
+                                             const FragmentAddress<kColumns>& row) {
+#pragma unroll
+    for (int pair = 0; pair < 2 * kTiles; ++pair) {
+        uint32_t b[4];
+        loadMatrices(b, row.at(0, pair * 4));
+#pragma unroll
+        for (int half = 0; half < 2; ++half)
+#pragma unroll
+            for (int r = 0; r < kRowTiles; ++r)
+                mmaBf16(sums[r], weights[(r * kSteps + pair * 2 + half) * 32], b[2 * half], b[2 * half + 1]);
     }
 }
 
 template <DType T>
-__global__ void __launch_bounds__(kThreads, 2)
-    fewRowsKernel(float* out, int outStride, PackedMatrix w, const __nv_bfloat16* x, int rows) {
-    extern __shared__ __align__(512) std::byte memory[];
-    auto* fragments = reinterpret_cast<uint4*>(memory);                                // [2][kFragments]
-    auto* activations = reinterpret_cast<__nv_bfloat16*>(fragments + 2 * kFragments);  // [kStages][kRows, kColumns]
+__device__ __forceinline__ void multiplyRowTiles(const MatrixProduct& product, int firstRowTile,
+                                                 const __nv_bfloat16* x, int rows, std::byte* memory) {
+    auto* fragments = reinterpret_cast<uint4*>(memory);  // [2][kRowTiles][kSteps][32]
+    auto* activations = reinterpret_cast<__nv_bfloat16*>(fragments + 2 * kFragments);  // [kStages] tiles
+    const PackedMatrix& w = product.w;
     const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
-    const int firstRowTile = static_cast<int>(blockIdx.x) * kRowTiles;
+    if (warp >= kMultiplyWarps) {
+        const int which = (warp - kMultiplyWarps) % kSpanTiles, r = (warp - kMultiplyWarps) / kSpanTiles;
+        const std::byte* data = spanData<T>(w, min(firstRowTile + r, w.rowTiles - 1), 0);
+        fragments += (r * kSteps + which * 4) * 32;
+        HeldTile<T> held, next;
+        held.load(w, data, 0, which, lane);
+        next.load(w, data, 1, which, lane);
+        letSuccessorStart();
+        for (int span = 0; span < w.spans; ++span) {
+            if (which < spanTiles(w, span)) held.unpack(fragments + span % 2 * kFragments, lane);
+            held = next;
+            next.load(w, data, span + 2, which, lane);
+            meet();
+        }
+        return;
+    }
     const auto stage = [&](int span) { return activations + span % kStages * kRows * kColumns; };
-    const auto loadStage = [&](int span) {
-        if (span < w.spans) loadActivations(stage(span), x, w.columns, rows, span);
-        commitCopies();
-    };
-
-    HeldTiles<T> held, next;
-    held.load(w, firstRowTile, 0, warp, lane);
-    next.load(w, firstRowTile, 1, warp, lane);
+    ActivationCopies copies(x, w.columns, rows, warp, lane);
     letSuccessorStart();
     waitForPredecessor();
-    loadStage(0);
-    loadStage(1);
-    if (warp < spanTiles(w, 0)) held.unpack(fragments, warp, lane);
+    copies.copyNext(stage(0));
+    copies.copyNext(stage(1));
     float sums[kRowTiles][4] = {};
     for (int span = 0; span < w.spans; ++span) {
         waitForCopies<1>();
-        __syncthreads();
-        loadStage(span + 2);
-        held = next;
-        next.load(w, firstRowTile, span + 2, warp, lane);
-        if (span + 1 < w.spans && warp < spanTiles(w, span + 1))
-            held.unpack(fragments + (span + 1) % 2 * kFragments, warp, lane);
+        meet();
+        copies.copyNext(stage(span + 2));
         if (warp * 8 >= rows) continue;
         const FragmentAddress<kColumns> row(stage(span), warp * 8 + lane % 8, lane / 8);
-        const uint4* own = fragments + span % 2 * kFragments + lane;
-        const int tiles = spanTiles(w, span);
-#pragma unroll
-        for (int tile = 0; tile < kSpanTiles; ++tile) {
-            if (tile >= tiles) break;
-#pragma unroll
-            for (int pair = 0; pair < 2; ++pair) {
-                uint32_t b[4];
-                loadMatrices(b, row.at(0, tile * 8 + pair * 4));
-#pragma unroll
-                for (int step = 0; step < 2; ++step)
-#pragma unroll
-                    for (int r = 0; r < kRowTiles; ++r)
-                        mmaBf16(sums[r], own[(r * kSteps + tile * 4 + pair * 2 + step) * 32], b[2 * step],
-                                b[2 * step + 1]);
-            }
+        const uint4* weights = fragments + span % 2 * kFragments + lane;
+        switch (spanTiles(w, span)) {
+            case 4:
+                multiplySpan<4>(sums, weights, row);
+                break;
+            case 3:
+                multiplySpan<3>(sums, weights, row);
+                break;
+            case 2:
+                multiplySpan<2>(sums, weights, row);
+                break;
+            default:
+                multiplySpan<1>(sums, weights, row);
         }
     }
-    const int g = lane / 4, t = lane % 4;
 #pragma unroll
     for (int r = 0; r < kRowTiles; ++r)
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const int matrixRow = (firstRowTile + r) * 16 + g + i / 2 * 8, row = warp * 8 + 2 * t + i % 2;
+            const int matrixRow = (firstRowTile + r) * 16 + lane / 4 + i / 2 * 8,
+                      row = warp * 8 + 2 * (lane % 4) + i % 2;
             if (matrixRow < w.rows && row < rows)
-                out[static_cast<size_t>(row) * outStride + matrixRow] = sums[r][i];
+                product.out[static_cast<size_t>(row) * product.outStride + matrixRow] = sums[r][i];
         }
+}
+
+/// Matrices of one type, or of two: K_M mixes keep V in more bits than Q and K.
+template <DType T, DType U>
+__global__ void __launch_bounds__(kThreads, 2)
+    fewRowsKernel(const __grid_constant__ ProductSet set, const __nv_bfloat16* x, int rows) {
+    extern __shared__ __align__(512) std::byte memory[];
+    const int which = set.productOf(static_cast<int>(blockIdx.x));
+    const int firstRowTile = (static_cast<int>(blockIdx.x) - set.firstTile[which]) * kRowTiles;
+    if (T == U || set.products[which].w.type == T)
+        multiplyRowTiles<T>(set.products[which], firstRowTile, x, rows, memory);
+    else
+        multiplyRowTiles<U>(set.products[which], firstRowTile, x, rows, memory);
+}
+
+template <DType T, DType U>
+void launchSet(ProductSet set, const ActivationView& x, int firstRow, int rows, cudaStream_t stream) {
+    static const cudaError_t raised =
+        cudaFuncSetAttribute(fewRowsKernel<T, U>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
+    checkCuda(raised, "shared memory of a product");
+    for (int first = 0; first < rows; first += kRows) {
+        launch("fewRowsKernel", fewRowsKernel<T, U>, dim3(static_cast<unsigned>(set.firstTile[kMaxProducts])),
+               kThreads, kSharedBytes, stream, set,
+               x.values + static_cast<size_t>(firstRow + first) * x.width, std::min(kRows, rows - first));
+        for (MatrixProduct& product : set.products)
+            if (product.out != nullptr) product.out += static_cast<size_t>(kRows) * product.outStride;
+    }
+}
+
+/// Whether a launch takes these two types, in this order.
+bool sharesLaunch(DType first, DType second) {
+    return first == second || (first == DType::Q4_K && (second == DType::Q6_K || second == DType::Q5_K)) ||
+           (first == DType::Q5_K && second == DType::Q6_K);
 }
 
 }  // namespace
@@ -155,17 +234,34 @@ bool multipliesFewRows() {
     return can;
 }
 
-void multiplyFewRows(float* out, int outStride, const PackedMatrix& w, const ActivationView& x, int firstRow,
-                     int rows, cudaStream_t stream) {
-    dispatchQuantised(w.type, [&]<DType T>() {
-        static const cudaError_t raised = cudaFuncSetAttribute(
-            fewRowsKernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
-        checkCuda(raised, "shared memory of a product");
-        for (int first = 0; first < rows; first += kRows)
-            launch("fewRowsKernel", fewRowsKernel<T>, dim3(static_cast<unsigned>(ceilDiv(w.rowTiles, kRowTiles))),
-                   kThreads, kSharedBytes, stream, out + static_cast<size_t>(first) * outStride, outStride, w,
-                   x.values + static_cast<size_t>(firstRow + first) * x.width, std::min(kRows, rows - first));
-    });
+void multiplyFewRows(std::span<const MatrixProduct> products, const ActivationView& x, int firstRow, int rows,
+                     cudaStream_t stream) {
+    while (!products.empty()) {
+        const DType first = products.front().w.type;
+        DType second = first;
+        ProductSet set{};
+        int count = 0;
+        while (count < kMaxProducts && static_cast<size_t>(count) < products.size()) {
+            const MatrixProduct& product = products[static_cast<size_t>(count)];
+            if (product.w.type != first && product.w.type != second) {
+                if (second != first || !sharesLaunch(first, product.w.type)) break;
+                second = product.w.type;
+            }
+            set.products[count] = product;
+            set.firstTile[count + 1] = set.firstTile[count] + ceilDiv(product.w.rowTiles, kRowTiles);
+            ++count;
+        }
+        for (int i = count; i < kMaxProducts; ++i) set.firstTile[i + 1] = set.firstTile[count];
+        products = products.subspan(static_cast<size_t>(count));
+        if (first == second)
+            dispatchQuantised(first, [&]<DType T>() { launchSet<T, T>(set, x, firstRow, rows, stream); });
+        else if (first == DType::Q5_K)
+            launchSet<DType::Q5_K, DType::Q6_K>(set, x, firstRow, rows, stream);
+        else if (second == DType::Q5_K)
+            launchSet<DType::Q4_K, DType::Q5_K>(set, x, firstRow, rows, stream);
+        else
+            launchSet<DType::Q4_K, DType::Q6_K>(set, x, firstRow, rows, stream);
+    }
 }
 
 }  // namespace kernels::detail

@@ -1,8 +1,11 @@
 #include "kernels/cuda/matmul_prefill.h"
 
+#include <vector>
+
 #include "kernels/cuda/activations.cuh"
 #include "kernels/cuda/cuda_common.cuh"
 #include "kernels/cuda/matmul_few_rows.h"
+#include "kernels/cuda/row_operations.h"
 
 namespace kernels::detail {
 namespace {
@@ -103,55 +106,60 @@ const cublasLtMatmulAlgo_t& PrefillProduct::algorithm(const Shape& shape) {
     return algorithms_.emplace(shape, result.algo).first->second;
 }
 
-void PrefillProduct::run(float* out, int outStride, const PackedMatrix& w, const ActivationView& x,
-                         int firstRow, int rows, cudaStream_t stream) {
-    if (rows <= kFewRows && !isPlain(w.type) && multipliesFewRows()) {
-        const auto known = readsFewPacked_.find({w.type, w.rows, w.columns, outStride});
-        if (known == readsFewPacked_.end()) {
-            const bool agrees = findEqual(out, outStride, w, x, firstRow, rows, stream);
-            readsFewPacked_.emplace(Matrix{w.type, w.rows, w.columns, outStride}, agrees);
-            return;
-        }
-        if (known->second) return multiplyFewRows(out, outStride, w, x, firstRow, rows, stream);
-    }
-    runUnpacked(out, outStride, w, x, firstRow, rows, stream);
+void PrefillProduct::run(std::span<const MatrixProduct> products, const ActivationView& x, int firstRow,
+                         int rows, cudaStream_t stream) {
+    std::vector<MatrixProduct> few;
+    for (const MatrixProduct& product : products)
+        if (rows <= kFewRows && readsPacked(product, x, firstRow, rows, stream))
+            few.push_back(product);
+        else
+            runUnpacked(product, x, firstRow, rows, stream);
+    multiplyFewRows(few, x, firstRow, rows, stream);
+    for (const MatrixProduct& product : products)
+        if (product.bias != nullptr)
+            addBias(product.out, product.outStride, product.bias, rows, product.w.rows, stream);
 }
 
-bool PrefillProduct::findEqual(float* out, int outStride, const PackedMatrix& w, const ActivationView& x,
-                               int firstRow, int rows, cudaStream_t stream) {
+bool PrefillProduct::readsPacked(const MatrixProduct& product, const ActivationView& x, int firstRow,
+                                 int rows, cudaStream_t stream) {
     constexpr int kThreads = 256;
-    runUnpacked(out, outStride, w, x, firstRow, rows, stream);
+    const PackedMatrix& w = product.w;
+    if (isPlain(w.type) || !multipliesFewRows()) return false;
+    const auto [known, isNew] =
+        readsFewPacked_.try_emplace({w.type, w.rows, w.columns, product.outStride}, false);
     const size_t values = static_cast<size_t>(rows) * static_cast<size_t>(w.rows);
-    auto* different = static_cast<unsigned*>(slab_);
-    float* other = static_cast<float*>(slab_) + 1;
-    if ((values + 1) * sizeof(float) > slabValues_ * 2) return false;
+    if (!isNew || (values + 1) * sizeof(float) > kWorkspaceBytes) return known->second;
+    runUnpacked(product, x, firstRow, rows, stream);
+    auto* different = static_cast<unsigned*>(workspace_);
+    float* other = static_cast<float*>(workspace_) + 1;
     checkCuda(cudaMemsetAsync(different, 0, sizeof *different, stream), "comparing products");
-    multiplyFewRows(other, w.rows, w, x, firstRow, rows, stream);
-    countDifferent<<<static_cast<unsigned>(ceilDiv(values, static_cast<size_t>(kThreads))), kThreads, 0,
-                     stream>>>(different, out, outStride, other, w.rows, rows);
+    const MatrixProduct packed{w, other, w.rows, nullptr};
+    multiplyFewRows({&packed, 1}, x, firstRow, rows, stream);
+    countDifferent<<<static_cast<unsigned>(ceilDiv(values, size_t{kThreads})), kThreads, 0, stream>>>(
+        different, product.out, product.outStride, other, w.rows, rows);
     checkLaunch("countDifferent");
     unsigned found = 0;
     checkCuda(cudaMemcpyAsync(&found, different, sizeof found, cudaMemcpyDeviceToHost, stream),
               "comparing products");
     checkCuda(cudaStreamSynchronize(stream), "comparing products");
-    if (getenv("FEWLOG")) fprintf(stderr, "few %d x %d type %d rows %d: %u of %zu differ\n", w.rows, w.columns, (int)w.type, rows, found, values);
-    return found == 0;
+    return known->second = found == 0;
 }
 
-void PrefillProduct::runUnpacked(float* out, int outStride, const PackedMatrix& w, const ActivationView& x,
-                                 int firstRow, int rows, cudaStream_t stream) {
+void PrefillProduct::runUnpacked(const MatrixProduct& product, const ActivationView& x, int firstRow,
+                                 int rows, cudaStream_t stream) {
+    const PackedMatrix& w = product.w;
     const __nv_bfloat16* input = x.values + static_cast<size_t>(firstRow) * x.width;
     const int slabRows = slabRowsOf(w, slabValues_);
     const float one = 1.0F, zero = 0.0F;
     for (int first = 0; first < w.rows; first += slabRows) {
         const int count = w.rows - first < slabRows ? w.rows - first : slabRows;
         unpackToBf16(slab_, w, first, count, stream);
-        const Layouts layouts(count, w.columns, outStride, rows);
-        checkBlas(
-            cublasLtMatmul(handle_, product_, &one, slab_, layouts.weights, input, layouts.rows, &zero,
-                           out + first, layouts.out, out + first, layouts.out,
-                           &algorithm({count, w.columns, outStride}), workspace_, kWorkspaceBytes, stream),
-            "product");
+        const Layouts layouts(count, w.columns, product.outStride, rows);
+        checkBlas(cublasLtMatmul(handle_, product_, &one, slab_, layouts.weights, input, layouts.rows, &zero,
+                                 product.out + first, layouts.out, product.out + first, layouts.out,
+                                 &algorithm({count, w.columns, product.outStride}), workspace_,
+                                 kWorkspaceBytes, stream),
+                  "product");
     }
 }
 

@@ -4,18 +4,17 @@
 #include <cuda_runtime.h>
 
 #include <map>
+#include <span>
 #include <utility>
 
-#include "kernels/cuda/packed_weight.h"
+#include "kernels/cuda/matmul_decode.h"
 
 namespace kernels::detail {
 
-struct ActivationView;
-
-/// Products of prompt rows. Many are bound by arithmetic: the matrix is unpacked to bfloat16 a slab of rows at
-/// a time and multiplied on the tensor cores by cuBLASLt. Each shape of slab has one algorithm, chosen once
-/// and without split-K. Few rows read the packed matrix (matmul_few_rows.h), where both ways are found to give
-/// the same bits for a shape: a row's result does not depend on the number of rows in the call.
+/// Products of prompt rows. Many are bound by arithmetic: the matrix is unpacked to bfloat16 a slab of rows
+/// at a time and multiplied on the tensor cores by cuBLASLt. Each shape of slab has one algorithm, chosen
+/// once and without split-K. Few rows read the packed matrix (matmul_few_rows.h), where both ways are found
+/// to give the same bits for a shape: a row's result does not depend on the number of rows in the call.
 class PrefillProduct {
   public:
     /// Throws OutOfDeviceMemory.
@@ -24,10 +23,9 @@ class PrefillProduct {
     PrefillProduct(const PrefillProduct&) = delete;
     PrefillProduct& operator=(const PrefillProduct&) = delete;
 
-    /// out[r] = w x[firstRow + r] for `rows` rows; out [rows, w.rows] with `outStride` floats from row to
-    /// row.
-    void run(float* out, int outStride, const PackedMatrix& w, const ActivationView& x, int firstRow,
-             int rows, cudaStream_t stream);
+    /// Products with x[firstRow + r] for `rows` rows; their results begin with the first of these.
+    void run(std::span<const MatrixProduct> products, const ActivationView& x, int firstRow, int rows,
+             cudaStream_t stream);
 
   private:
     struct Shape {
@@ -40,11 +38,12 @@ class PrefillProduct {
         auto operator<=>(const Matrix&) const = default;
     };
     const cublasLtMatmulAlgo_t& algorithm(const Shape& shape);
-    void runUnpacked(float* out, int outStride, const PackedMatrix& w, const ActivationView& x, int firstRow,
-                     int rows, cudaStream_t stream);
-    /// Runs both ways and waits for them.
-    bool findEqual(float* out, int outStride, const PackedMatrix& w, const ActivationView& x, int firstRow,
-                   int rows, cudaStream_t stream);
+    void runUnpacked(const MatrixProduct& product, const ActivationView& x, int firstRow, int rows,
+                     cudaStream_t stream);
+    /// Whether few rows of this product may read the packed matrix. The first time both ways are run, and
+    /// waited for.
+    bool readsPacked(const MatrixProduct& product, const ActivationView& x, int firstRow, int rows,
+                     cudaStream_t stream);
 
     cublasLtHandle_t handle_ = nullptr;
     cublasLtMatmulDesc_t product_ = nullptr;

@@ -154,20 +154,25 @@ __device__ inline float halfAt(uint32_t word, int index) {
     return __half2float(__ushort_as_half(static_cast<unsigned short>(word >> (16 * index))));
 }
 
+/// A byte as a float: it becomes the last bits of 2^23, which leaves again, in two cheap instructions where a
+/// conversion takes a slow one.
+__device__ inline float byteAt(uint32_t word, int index) {
+    return __uint_as_float(__byte_perm(word, 0x4B000000U, 0x7540U | static_cast<uint32_t>(index))) -
+           8388608.0F;
+}
+
 __device__ inline float signedByteAt(uint32_t word, int index) {
-    return static_cast<float>(static_cast<int8_t>(word >> (8 * index)));
+    return byteAt(word ^ 0x80808080U, index) - 128.0F;
 }
 
 /// Scale and minimum of group `index` of a row's 64 columns (4 groups of 16 or 2 of 32).
 template <DType T>
 __device__ inline Affine unpackScale(uint32_t scales, uint32_t minimums, uint32_t supers, int index) {
     if constexpr (T == DType::Q4_K || T == DType::Q5_K) {
-        return {halfAt(supers, 0) * static_cast<float>(scales >> (8 * index) & 255U),
-                -halfAt(supers, 1) * static_cast<float>(scales >> (8 * index + 16) & 255U)};
+        return {halfAt(supers, 0) * byteAt(scales, index), -halfAt(supers, 1) * byteAt(scales, index + 2)};
     } else if constexpr (T == DType::Q2_K) {
-        const uint32_t byte = scales >> (8 * index);
-        return {halfAt(supers, 0) * static_cast<float>(byte & 15U),
-                -halfAt(supers, 1) * static_cast<float>(byte >> 4 & 15U)};
+        return {halfAt(supers, 0) * byteAt(scales & 0x0F0F0F0FU, index),
+                -halfAt(supers, 1) * byteAt(scales >> 4 & 0x0F0F0F0FU, index)};
     } else if constexpr (T == DType::Q3_K) {
         const float scale = halfAt(supers, 0) * signedByteAt(scales, index);
         return {scale, -4.0F * scale};
@@ -184,24 +189,38 @@ __device__ inline Affine unpackScale(uint32_t scales, uint32_t minimums, uint32_
     }
 }
 
+/// Scales and minimums of a lane's two rows of a tile: of row g + 8 half, group `index`.
+template <DType T>
+struct LaneScale {
+    static constexpr int kGroups = 64 / TypeFacts<T>::kGroup;
+    Affine affine[2][kGroups];
+
+    __device__ __forceinline__ LaneScale(const LaneTile<T>& tile, uint2 supers) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half)
+#pragma unroll
+            for (int index = 0; index < kGroups; ++index) {
+                uint32_t minimums = 0;
+                if constexpr (TypeFacts<T>::kMinimums)
+                    minimums = half == 0 ? tile.minimums.x : tile.minimums.y;
+                affine[half][index] = unpackScale<T>(half == 0 ? tile.scales.x : tile.scales.y, minimums,
+                                                     half == 0 ? supers.x : supers.y, index);
+            }
+    }
+};
+
 /// The values of row g + 8 half of a tile, columns 16 quarter + 4 t + 0..3, as pairs of bfloat16. `registers`
 /// from unpackTile.
 template <DType T>
-__device__ __forceinline__ uint2 unpackFour(const LaneTile<T>& tile, const uint32_t (&registers)[8],
-                                            uint2 supers, int quarter, int half) {
+__device__ __forceinline__ uint2 unpackFour(const LaneScale<T>& scale, const uint32_t (&registers)[8],
+                                            int quarter, int half) {
     using Facts = TypeFacts<T>;
-    const uint32_t scales = half == 0 ? tile.scales.x : tile.scales.y;
-    uint32_t minimums = 0;
-    if constexpr (Facts::kMinimums) minimums = half == 0 ? tile.minimums.x : tile.minimums.y;
-    const Affine a = unpackScale<T>(scales, minimums, half == 0 ? supers.x : supers.y,
-                                    Facts::kGroup == 16 ? quarter : quarter / 2);
+    const Affine a = scale.affine[half][Facts::kGroup == 16 ? quarter : quarter / 2];
     const uint32_t quants = registers[quarter / 2 * 4 + quarter % 2 * 2 + half];
     float values[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-        const uint32_t byte = quants >> (8 * j) & 255U;
-        const float quant = Facts::kLookup || Facts::kBytes ? static_cast<float>(static_cast<int8_t>(byte))
-                                                            : static_cast<float>(byte);
+        const float quant = Facts::kLookup || Facts::kBytes ? signedByteAt(quants, j) : byteAt(quants, j);
         values[j] = fmaf(a.scale, quant, a.minimum);
     }
     const __nv_bfloat162 pairs[2] = {__floats2bfloat162_rn(values[0], values[1]),

@@ -94,6 +94,7 @@ __global__ void __launch_bounds__(kThreads)
     const uint2 supers = loadSupers<T>(span, layout, lane);
     uint32_t r[8];
     unpackTile<T>(tile, r);
+    const LaneScale<T> scale(tile, supers);
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
         const int row = rowTile * 16 + g + 8 * h;
@@ -103,7 +104,7 @@ __global__ void __launch_bounds__(kThreads)
             const int column = kTile * 64 + quarter * 16 + t * 4;
             if (column >= w.columns) continue;
             *reinterpret_cast<uint2*>(out + static_cast<size_t>(row) * w.columns + column) =
-                unpackFour<T>(tile, r, supers, quarter, h);
+                unpackFour<T>(scale, r, quarter, h);
         }
     }
 }

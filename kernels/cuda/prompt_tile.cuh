@@ -7,8 +7,8 @@
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/shared_tile.cuh"
 
-/// What attention of prompt rows is made of: tiles of K and V in shared memory as halves, whatever the cache's
-/// type, and the rows that a lane holds of a warp's fragments.
+/// What attention of prompt rows is made of: tiles of K and V in shared memory as halves, whatever the
+/// cache's type, and the rows that a lane holds of a warp's fragments.
 ///
 /// Tiles begin at multiples of their size in the sequence, so a row's sums are the same for every chunking of
 /// its prompt. A row lies in the upper or the lower half of a fragment, as the chunk has it, and the two
@@ -131,13 +131,14 @@ struct LaneRows {
                                         int tile, bool isPartlySeen, int window, float softcap, int lane) {
         float scores[kM][kTokens / 8][4] = {};
         multiplyKeys(scores, queries, keys, lane);
-        if (softcap > 0.0F) forEach(scores, [&](int, int, int, float& score) {
-            score = __fmul_rn(softcap, tanhf(score / softcap));
-        });
-        if (isPartlySeen) forEach(scores, [&](int m, int n, int i, float& score) {
-            const int token = tile + n * 8 + 2 * (lane % 4) + i % 2, position = positions[m][i / 2];
-            if (token > position || (window > 0 && position - token >= window)) score = -INFINITY;
-        });
+        if (softcap > 0.0F)
+            forEach(scores,
+                    [&](int, int, int, float& score) { score = __fmul_rn(softcap, tanhf(score / softcap)); });
+        if (isPartlySeen)
+            forEach(scores, [&](int m, int n, int i, float& score) {
+                const int token = tile + n * 8 + 2 * (lane % 4) + i % 2, position = positions[m][i / 2];
+                if (token > position || (window > 0 && position - token >= window)) score = -INFINITY;
+            });
         weigh(scores);
         multiplyValues(scores, values, lane);
     }
@@ -205,7 +206,8 @@ struct LaneRows {
     }
 
     __device__ __forceinline__ static float* saved(float* state, int m, int r, int which) {
-        return state + static_cast<size_t>((m * 2 + r) * (kDim / 4 + 2) + which) * kPromptThreads + threadIdx.x;
+        return state + static_cast<size_t>((m * 2 + r) * (kDim / 4 + 2) + which) * kPromptThreads +
+               threadIdx.x;
     }
 
     __device__ __forceinline__ static void multiplyKeys(Scores scores, const __half* queries,
@@ -216,8 +218,7 @@ struct LaneRows {
         for (int k = 0; k < kDim / 8; k += 2) {
             uint32_t a[kM][4];
 #pragma unroll
-            for (int m = 0; m < kM; ++m)
-                loadMatrices(a[m], query.at(m * 16, k));
+            for (int m = 0; m < kM; ++m) loadMatrices(a[m], query.at(m * 16, k));
 #pragma unroll
             for (int n = 0; n < kTokens / 8; n += 2) {
                 uint32_t b[4];
@@ -280,7 +281,8 @@ struct LaneRows {
             for (int m = 0; m < kM; ++m)
 #pragma unroll
                 for (int i = 0; i < 4; ++i)
-                    a[m][i] = packHalves(weights[m][k + i / 2][i % 2 * 2], weights[m][k + i / 2][i % 2 * 2 + 1]);
+                    a[m][i] =
+                        packHalves(weights[m][k + i / 2][i % 2 * 2], weights[m][k + i / 2][i % 2 * 2 + 1]);
 #pragma unroll
             for (int n = 0; n < kDim / 8; n += 2) {
                 uint32_t b[4];

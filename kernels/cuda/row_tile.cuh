@@ -95,7 +95,7 @@ struct SliceSums {
 /// Fewer warps than kDecodeWarps take kSlices spans a row tile and more. `shared` is complete once all warps
 /// are through.
 template <DType T, int kColumnTiles, bool kAhead, bool kUncounted = true, int kWarps = kDecodeWarps>
-__device__ __forceinline__ void multiplyRowTile(const DecodeProduct& product, int rowTile,
+__device__ __forceinline__ void multiplyRowTile(const MatrixProduct& product, int rowTile,
                                                 const ActivationView& x, int rows, int warp,
                                                 TileSums<columnsOf(kColumnTiles)>& shared) {
     constexpr int kColumns = columnsOf(kColumnTiles), kOwn = kSlices / kWarps;

@@ -46,8 +46,7 @@ __device__ inline void loadMatricesTransposed(uint32_t (&to)[4], uint32_t row) {
                  : "r"(row));
 }
 
-/// 16 bytes to shared memory, zeros where they are not there; done after waitForCopies() and a barrier. `from`
-/// is a valid address in any case.
+/// 16 bytes to shared memory, zeros where they are not there; done after waitForCopies() and a barrier.
 __device__ inline void copySixteen(void* to, const void* from, bool there) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
     *reinterpret_cast<uint4*>(to) = there ? *reinterpret_cast<const uint4*>(from) : uint4{};

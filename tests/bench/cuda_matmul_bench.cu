@@ -97,7 +97,7 @@ int main(int argc, char** argv) {
     checkCuda(cudaMalloc(&out, static_cast<size_t>(kMaxRows) * kVocabulary * 4), "results");
 
     struct Step {
-        std::vector<DecodeProduct> products;
+        std::vector<MatrixProduct> products;
         const ActivationView* x;
     };
     std::vector<Step> work;
@@ -176,7 +176,7 @@ int main(int argc, char** argv) {
         checkCuda(cudaDeviceSynchronize(), "copies");
         const auto graph = capture([&] {
             for (const Matrix& m : copies) {
-                const DecodeProduct product{m.packed, out, part.rows, nullptr};
+                const MatrixProduct product{m.packed, out, part.rows, nullptr};
                 matmulDecode({&product, 1}, *part.x, 1, stream);
             }
         });

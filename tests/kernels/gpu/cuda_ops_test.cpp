@@ -7,27 +7,30 @@
 namespace kernels::testing {
 namespace {
 
-/// Q, K and V of the usual mixes: pairs of types that share a launch, and others that do not.
+/// Q, K and V of the usual mixes: pairs of types that share a launch, and others that do not. Few prompt rows
+/// read the packed matrices from the second time on.
 TEST(CudaOps, SeveralProjectionsOfDifferentTypesShareAnInput) {
     const std::array<DType, 3> mixes[] = {
         {DType::Q4_K, DType::Q4_K, DType::Q6_K}, {DType::Q4_K, DType::Q4_K, DType::Q5_K},
         {DType::Q5_K, DType::Q5_K, DType::Q6_K}, {DType::Q6_K, DType::Q6_K, DType::Q6_K},
         {DType::Q3_K, DType::Q3_K, DType::Q5_K}, {DType::Q8_0, DType::F16, DType::Q4_0},
         {DType::Q4_K, DType::Q6_K, DType::Q6_K}};
+    constexpr int kWidth = 2304, kStride = 1220;
     for (const auto& mix : mixes) {
-        const StoredMatrix a(mix[0], 300, 512), b(mix[1], 48, 512), c(mix[2], 41, 512);
-        for (const RowSplit rows : {RowSplit{1, 0}, {3, 0}, {16, 0}, {0, 20}, {2, 9}}) {
-            const auto input = floats(static_cast<size_t>(rows.total() * 512));
-            const auto bias = floats(300, 0.2F);
+        const StoredMatrix a(mix[0], 600, kWidth), b(mix[1], 320, kWidth), c(mix[2], 300, kWidth);
+        for (const RowSplit rows : {RowSplit{1, 0}, {3, 0}, {16, 0}, {0, 20}, {2, 9}, {0, 45}}) {
+            const auto input = floats(static_cast<size_t>(rows.total() * kWidth));
+            const auto bias = floats(600, 0.2F);
             const auto run = [&](Ops& ops) {
                 const std::unique_ptr<Weight> weights[] = {ops.loadWeight(a.host), ops.loadWeight(b.host),
                                                            ops.loadWeight(c.host)};
-                const auto in = normalised(ops, input, rows.total(), 512);
-                const size_t count = static_cast<size_t>(rows.total()) * 389;
+                const auto in = normalised(ops, input, rows.total(), kWidth);
+                const size_t count = static_cast<size_t>(rows.total()) * kStride;
                 const DeviceBuffer out = poisoned(ops, count), biases = onDevice(ops, bias);
-                const Projection products[] = {{weights[0].get(), out.as<float>(), 389, biases.as<float>()},
-                                               {weights[1].get(), out.as<float>() + 300, 389, nullptr},
-                                               {weights[2].get(), out.as<float>() + 348, 389, nullptr}};
+                const Projection products[] = {
+                    {weights[0].get(), out.as<float>(), kStride, biases.as<float>()},
+                    {weights[1].get(), out.as<float>() + 600, kStride, nullptr},
+                    {weights[2].get(), out.as<float>() + 920, kStride, nullptr}};
                 ops.matmul(products, *in, rows);
                 return read(ops, out, count);
             };
