@@ -27,7 +27,8 @@ constexpr int kRows = 8 * kMultiplyWarps;            ///< activation rows of a b
 constexpr int kColumns = 64 * kSpanTiles;            ///< of a span
 constexpr int kSteps = kColumns / 16;                ///< products of a span, one after the other
 constexpr int kFragments = kRowTiles * kSteps * 32;  ///< uint4 of a span
-constexpr int kStages = 3;
+constexpr int kHeld = 3;                             ///< spans that an unpacking warp has asked for
+constexpr int kStages = 3;                           ///< spans of activations under way
 constexpr int kSharedBytes =
     2 * kFragments * static_cast<int>(sizeof(uint4)) + kStages * kRows * kColumns * 2;
 
@@ -109,19 +110,38 @@ __device__ __forceinline__ void meet() {
     asm volatile("barrier.sync 1, %0;" ::"n"(kThreads) : "memory");
 }
 
-/// kTiles tiles of a span by eight activation rows.
+/// The operands of two steps.
+struct StepOperands {
+    uint4 weights[kRowTiles][2];
+    uint32_t rows[4];
+
+    __device__ __forceinline__ void load(const uint4* fragments, const FragmentAddress<kColumns>& row,
+                                         int pair) {
+        loadMatrices(rows, row.at(0, pair * 4));
+#pragma unroll
+        for (int r = 0; r < kRowTiles; ++r)
+#pragma unroll
+            for (int half = 0; half < 2; ++half)
+                weights[r][half] = fragments[(r * kSteps + pair * 2 + half) * 32];
+    }
+};
+
+/// kTiles tiles of a span by eight activation rows. Operands are loaded a pair of steps ahead: a chain's
+/// products wait for one another already.
 template <int kTiles>
-__device__ __forceinline__ void multiplySpan(float (&sums)[kRowTiles][4], const uint4* weights,
+__device__ __forceinline__ void multiplySpan(float (&sums)[kRowTiles][4], const uint4* fragments,
                                              const FragmentAddress<kColumns>& row) {
+    StepOperands at, next;
+    at.load(fragments, row, 0);
 #pragma unroll
     for (int pair = 0; pair < 2 * kTiles; ++pair) {
-        uint32_t b[4];
-        loadMatrices(b, row.at(0, pair * 4));
+        if (pair + 1 < 2 * kTiles) next.load(fragments, row, pair + 1);
 #pragma unroll
         for (int half = 0; half < 2; ++half)
 #pragma unroll
             for (int r = 0; r < kRowTiles; ++r)
-                mmaBf16(sums[r], weights[(r * kSteps + pair * 2 + half) * 32], b[2 * half], b[2 * half + 1]);
+                mmaBf16(sums[r], at.weights[r][half], at.rows[2 * half], at.rows[2 * half + 1]);
+        at = next;
     }
 }
 
@@ -136,15 +156,19 @@ __device__ __forceinline__ void multiplyRowTiles(const MatrixProduct& product, i
         const int which = (warp - kMultiplyWarps) % kSpanTiles, r = (warp - kMultiplyWarps) / kSpanTiles;
         const std::byte* data = spanData<T>(w, min(firstRowTile + r, w.rowTiles - 1), 0);
         fragments += (r * kSteps + which * 4) * 32;
-        HeldTile<T> held, next;
-        held.load(w, data, 0, which, lane);
-        next.load(w, data, 1, which, lane);
+        HeldTile<T> held[kHeld];
+#pragma unroll
+        for (int i = 0; i < kHeld; ++i) held[i].load(w, data, i, which, lane);
         letSuccessorStart();
-        for (int span = 0; span < w.spans; ++span) {
-            if (which < spanTiles(w, span)) held.unpack(fragments + span % 2 * kFragments, lane);
-            held = next;
-            next.load(w, data, span + 2, which, lane);
-            meet();
+        for (int first = 0; first < w.spans; first += kHeld) {
+#pragma unroll
+            for (int i = 0; i < kHeld; ++i) {
+                const int span = first + i;
+                if (span >= w.spans) break;
+                if (which < spanTiles(w, span)) held[i].unpack(fragments + span % 2 * kFragments, lane);
+                held[i].load(w, data, span + kHeld, which, lane);
+                meet();
+            }
         }
         return;
     }
@@ -158,23 +182,24 @@ __device__ __forceinline__ void multiplyRowTiles(const MatrixProduct& product, i
     for (int span = 0; span < w.spans; ++span) {
         waitForCopies<1>();
         meet();
-        copies.copyNext(stage(span + 2));
-        if (warp * 8 >= rows) continue;
-        const FragmentAddress<kColumns> row(stage(span), warp * 8 + lane % 8, lane / 8);
-        const uint4* weights = fragments + span % 2 * kFragments + lane;
-        switch (spanTiles(w, span)) {
-            case 4:
-                multiplySpan<4>(sums, weights, row);
-                break;
-            case 3:
-                multiplySpan<3>(sums, weights, row);
-                break;
-            case 2:
-                multiplySpan<2>(sums, weights, row);
-                break;
-            default:
-                multiplySpan<1>(sums, weights, row);
+        if (warp * 8 < rows) {
+            const FragmentAddress<kColumns> row(stage(span), warp * 8 + lane % 8, lane / 8);
+            const uint4* own = fragments + span % 2 * kFragments + lane;
+            switch (spanTiles(w, span)) {
+                case 4:
+                    multiplySpan<4>(sums, own, row);
+                    break;
+                case 3:
+                    multiplySpan<3>(sums, own, row);
+                    break;
+                case 2:
+                    multiplySpan<2>(sums, own, row);
+                    break;
+                default:
+                    multiplySpan<1>(sums, own, row);
+            }
         }
+        copies.copyNext(stage(span + 2));
     }
 #pragma unroll
     for (int r = 0; r < kRowTiles; ++r)
