@@ -151,6 +151,50 @@ TEST(RunAhead, ChangesNoByteWhenRequestsComeMeanwhile) {
     EXPECT_GT(ahead.stepsAhead(), 60);
 }
 
+/// A request that waits for blocks is looked at in each step, as soon as somebody's are free.
+TEST(RunAhead, NobodyWaitsLongerThanWithout) {
+    EngineOptions tight = options(model());
+    tight.kvBytes = 25 * 4096;
+    GenerateRequest stops = ask(2, 60);  // in the middle of what it would say, which nobody foresees
+    const std::string text = EngineDriver(options(model())).run(stops).text;
+    stops.sampling.stop = {text.substr(text.size() / 2, 6)};
+    const auto tokensBefore = [&stops](LoggedEngine& engine) {
+        const RequestId running = engine.submit(ask(1, 200)), ends = engine.submit(stops);
+        while (engine.records[ends].ids.size() < 10) engine.step();
+        GenerateRequest large;  // 20 blocks of the 25: too many beside two replies
+        large.promptIds.assign(310, 65);
+        large.maxNewTokens = 4;
+        const RequestId waits = engine.submit(std::move(large));
+        while (engine.records[waits].log.empty()) engine.step();
+        EXPECT_TRUE(engine.records[ends].isFinished);
+        EXPECT_LT(engine.records[ends].ids.size(), 60U);
+        EXPECT_FALSE(engine.records[running].isFinished);
+        return engine.records[running].ids.size();
+    };
+    LoggedEngine waiting(tight);
+    Lazy lazy(tight);
+    EXPECT_LE(tokensBefore(lazy.engine), tokensBefore(waiting) + 1) << "but for the step in flight";
+}
+
+TEST(RunAhead, APriorityCountsFromTheStepAfterTheOneInFlight) {
+    Lazy lazy(options(model()));
+    LoggedEngine& engine = lazy.engine;
+    const RequestId first = engine.submit(ask(1, 100)), second = engine.submit(ask(2, 100));
+    while (engine.records[second].ids.size() < 10) engine.step();
+    const auto goesFirst = [&] {
+        engine.log.clear();
+        engine.step();
+        return static_cast<RequestId>(std::stoi(engine.log));
+    };
+    EXPECT_EQ(goesFirst(), first);
+    engine->setPriority(second, 1);
+    engine.step();
+    EXPECT_EQ(goesFirst(), second);
+    const int64_t before = engine.stepsAhead();
+    engine.step();
+    EXPECT_EQ(engine.stepsAhead(), before + 1) << "and it goes on ahead";
+}
+
 TEST(RunAhead, CancelGivesEverythingBackWithinOneStep) {
     Lazy lazy(options(model()));
     LoggedEngine& engine = lazy.engine;
