@@ -40,11 +40,10 @@ class Scheduler {
     /// Part of a step: tokens [first, first + count) of a sequence. The logits of the last `logits` rows are
     /// wanted; all but the first of these are the sequence's draft to verify.
     struct Part {
-        Sequence* sequence;
+        Sequence* sequence;  ///< null: it has left while the step ran
         int first, count;
         int logits;
-        /// Not null: the last token is only in the device's memory, there. It is not among the sequence's
-        /// yet.
+        /// Not null: the last token is there, in the device's memory, and not among the sequence's yet.
         int32_t* token = nullptr;
         int drafted() const { return logits > 0 ? logits - 1 : 0; }
     };
