@@ -16,7 +16,8 @@
 /// A forward pass is written once, over the fused operations below; the CPU implementation is the oracle for
 /// every other one. Pointers named `float*` or `int32_t*` in operations are device addresses (host addresses
 /// on the CPU) inside a DeviceBuffer. Operations are enqueued in call order and take effect in that order;
-/// only `download`, `downloadAll`, `sample` and `synchronize` wait. One thread at a time may call an Ops.
+/// only `download`, `downloadAll`, `awaitFetch`, `sample` and `synchronize` wait. One thread at a time may
+/// call an Ops.
 ///
 /// **Results of a row never depend on the other rows of the call**: each output row's sums run in one fixed
 /// order, whatever the number of rows, the split into calls, or the number of threads.
@@ -255,11 +256,14 @@ struct SamplingRow {
     uint64_t seed = 0;
     uint64_t drawIndex = 0;  ///< index in the reply: the draw is a function of (seed, drawIndex, token) alone
     /// Device memory, or null: [chained] ids drawn ahead of this row, which the host need not know. They are
-    /// penalised too; an id counts once, however often it stands there or in `penalised`. Ops::draw puts
-    /// this row's id behind them.
+    /// penalised too; an id counts once, however often it stands there or in `penalised`.
     int32_t* chain = nullptr;
     int chained = 0;
+    /// Device memory: where Ops::draw puts this row's id. Null: behind the chain.
+    int32_t* drawn = nullptr;
     int candidates = 0;  ///< only ids below it are drawn; 0: all
+
+    int32_t* drawTarget() const { return drawn != nullptr ? drawn : chain + chained; }
 };
 
 class Ops {
@@ -287,6 +291,14 @@ class Ops {
     virtual void downloadAll(std::span<const HostCopy> copies) {
         for (const HostCopy& copy : copies) download(copy.host, copy.device, copy.bytes);
     }
+    /// Enqueues a download of a few bytes to `host`, memory of allocateHost. It may be read after awaitFetch
+    /// of the returned number, and must live until then or until synchronize.
+    virtual uint64_t fetch(std::byte* host, const void* device, size_t bytes) {
+        download(host, device, bytes);
+        return 0;
+    }
+    /// Waits for that fetch and what was enqueued before it, not for what was enqueued after it.
+    virtual void awaitFetch(uint64_t fetch) { static_cast<void>(fetch); }
     /// Begins uploads that go on beside operations enqueued later, after those enqueued earlier. Device and
     /// host bytes must be left alone until isThere(the returned number), or on the device until awaitUploads.
     /// 0: they have taken effect.
@@ -412,9 +424,8 @@ class Ops {
     virtual void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
                         std::span<int32_t> ids) = 0;
 
-    /// The same draws, enqueued: row i's id goes to rows[i].chain[rows[i].chained] and nothing waits, so that
-    /// a model can go on from its own draws without the host. The host's parts of `rows` may change once it
-    /// returns.
+    /// The same draws, enqueued: row i's id goes to rows[i].drawTarget() and nothing waits, so that a model
+    /// can go on from its own draws without the host. The host's parts of `rows` may change once it returns.
     virtual void draw(const float* logits, int vocabulary, std::span<const SamplingRow> rows) = 0;
 
   protected:

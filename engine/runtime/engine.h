@@ -165,6 +165,7 @@ struct EngineStats {
     int64_t cachedTokens = 0;      ///< of these, not computed: found in the prefix cache
     int64_t rewrittenPrompts = 0;  ///< prompts that did not begin as what was computed before
     int64_t restoredBlocks = 0, evictedBlocks = 0, preemptions = 0;
+    int64_t stepsAhead = 0;  ///< decode steps enqueued before the tokens of the step before were known
     double queueMillis = 0, ttftMillis = 0;     ///< means over the last requests
     double itlP50Millis = 0, itlP99Millis = 0;  ///< time between tokens of a reply, over the last thousand
     double hitRate() const {

@@ -115,6 +115,11 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
     model_ = {config_.name,          config_.architectureName, limits_.maxContext,
               config_.contextLength, chatTemplate != nullptr,  tokenizer_->vocabularyHash()};
     if (auto built = buildSpeculator(options, kvType, progress); !built) return built;
+    if (ops_->runsAhead())
+        for (Draws& draws : draws_) {
+            const size_t bytes = static_cast<size_t>(limits_.maxLogitRows) * sizeof(int32_t);
+            draws = {ops_->allocateHost(bytes), ops_->allocate(bytes)};
+        }
     loadMillis_ = inMillis(std::chrono::steady_clock::now() - start);
     peakBytes_ = ops_->peakBytes();
     publishStats();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "engine/runtime/device.h"
 #include "engine/runtime/local_engine.h"
@@ -68,11 +69,12 @@ void LocalEngine::noteStep(const Scheduler::Plan& plan, const std::vector<int32_
     std::vector<Speculator::StepPart> parts;
     size_t next = 0;
     for (const Scheduler::Part& part : plan.parts) {
+        const auto rows = static_cast<size_t>(part.logits);
+        const auto own = std::span(drawn).subspan(std::exchange(next, next + rows), rows);
+        if (part.sequence == nullptr) continue;
         const auto draft = std::span(part.sequence->draft).first(static_cast<size_t>(part.drafted()));
-        const auto own = std::span(drawn).subspan(next, static_cast<size_t>(part.logits));
         if (part.first >= part.sequence->promptTokens)
             parts.push_back({part.sequence->id, part.drafted(), acceptedLength(draft, own)});
-        next += static_cast<size_t>(part.logits);
     }
     const bool isPlain = plan.batch.rows.prefill == 0 && drawn.size() == plan.batch.tokens.size();
     speculator_->stepTaken(parts, plan.batch.rows.decode, isPlain ? took : std::chrono::nanoseconds(0));

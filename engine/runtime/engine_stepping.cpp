@@ -33,7 +33,20 @@ bool LocalEngine::stepOnce() {
         forgetNext();
         worked = true;
     }
-    speculator_->propose(scheduler_->decoding(), std::min(limits_.maxRows, limits_.maxLogitRows));
+    const bool goesAhead = inFlight_.empty() || !worked;  // else the next step is to see what was asked for
+    if (inFlight_.empty() && planStep()) worked = true;
+    if (!inFlight_.empty()) {
+        takeStep(goesAhead);
+        worked = true;
+    }
+    if (!worked && scheduler_->waiting() == 0) worked = saveSome(4) || speculator_->prepareSome();
+    publishStats();
+    return worked;
+}
+
+/// Runs what is next, or enqueues it where its tokens need not be waited for. False: nothing is to do.
+bool LocalEngine::planStep() {
+    speculator_->propose(scheduler_->decoding(), mostStepRows());
     Scheduler::Plan plan = scheduler_->schedule(clock_());
     for (const auto& sequence : plan.impossible)
         failRequest(sequence->id, {ErrorCode::ContextFull,
@@ -41,13 +54,13 @@ bool LocalEngine::stepOnce() {
                                                "the cache has; shorten the chat or raise --kv-bytes",
                                                sequence->tokens.size(), pools_.front().totalBlocks(),
                                                pools_.front().layout().blockTokens)});
-    worked = worked || !plan.impossible.empty();
     for (const Sequence* sequence : plan.started) begin(*sequence);
-    worked = worked || !plan.empty();
-    if (!plan.parts.empty()) runPlan(plan);
+    const bool worked = !plan.impossible.empty() || !plan.empty();
+    if (mayBeInFlight(plan))
+        enqueue(plan);
+    else if (!plan.parts.empty())
+        runPlan(plan);
     if (scheduler_->chunk() != nullptr) advanceChunk(plan.chunkLayers);
-    if (!worked && scheduler_->waiting() == 0) worked = saveSome(4) || speculator_->prepareSome();
-    publishStats();
     return worked;
 }
 
@@ -81,9 +94,7 @@ void LocalEngine::runPlan(const Scheduler::Plan& plan) {
     const auto before = clock_();
     try {
         drawn = draw(plan.parts, transformer_->forward(plan.batch, pools_));
-        std::vector<Sequence*> sequences;
-        for (const Scheduler::Part& part : plan.parts) sequences.push_back(part.sequence);
-        speculator_->collect(sequences);
+        speculator_->collect(sequencesOf(plan.parts));
     } catch (const std::exception& problem) {
         return failParts(plan.parts, problem);
     }
@@ -119,13 +130,15 @@ void LocalEngine::takeDrawn(std::span<const Scheduler::Part> parts, std::span<co
                             std::chrono::nanoseconds now) {
     size_t next = 0;
     for (const Scheduler::Part& part : parts) {
+        const auto rows = static_cast<size_t>(part.logits);
+        const size_t first = std::exchange(next, next + rows);
+        if (part.sequence == nullptr) continue;
         const Sequence& sequence = *part.sequence;
         if (part.logits > 0)
-            verify(part, drawn.subspan(next, static_cast<size_t>(part.logits)), now);
+            verify(part, drawn.subspan(first, rows), now);
         else
             emit(PromptProgress{sequence.id, std::min(sequence.computed, sequence.promptTokens),
                                 sequence.promptTokens});
-        next += static_cast<size_t>(part.logits);
     }
 }
 
@@ -178,6 +191,9 @@ void LocalEngine::finish(RequestId id, FinishReason reason) {
 }
 
 void LocalEngine::release(RequestId id, bool keep) {
+    for (StepInFlight& step : inFlight_)
+        for (Scheduler::Part& part : step.plan.parts)
+            if (part.sequence != nullptr && part.sequence->id == id) part.sequence = nullptr;
     if (const auto sequence = scheduler_->remove(id, keep)) speculator_->forget(*sequence);
 }
 
@@ -192,13 +208,14 @@ void LocalEngine::failParts(std::span<const Scheduler::Part> parts, const std::e
         ErrorCode::Internal,
         fmt::format("the device failed while computing ({}); try again, or choose the CPU", problem.what())};
     std::vector<RequestId> ids;
-    for (const Scheduler::Part& part : parts) ids.push_back(part.sequence->id);
+    for (const Sequence* sequence : sequencesOf(parts)) ids.push_back(sequence->id);
     for (const RequestId id : ids) failRequest(id, error);
 }
 
 /// The device failed outside of a batch: while blocks were copied, kept or brought back. What the cache and
 /// the block tables say of it may not be true any more, so nothing runs on it again.
 void LocalEngine::loseDevice(const std::runtime_error& problem) {
+    inFlight_.clear();
     lost_ = fmt::format("the device failed ({}); load the model again, or choose the CPU", problem.what());
     for (const auto& [id, reply] : replies_) emit(Failed{id, {ErrorCode::Internal, lost_}});
     replies_.clear();

@@ -14,6 +14,7 @@ LocalEngine::~LocalEngine() {
         // A chat that was deleted just before the end must not stay on disk.
         takeCommands();
         while (!toForget_.empty()) forgetNext();
+        inFlight_.clear();
         scheduler_.reset();
         // What was said stays warm across a restart.
         const auto end = std::chrono::steady_clock::now() + saveAtEnd_;
@@ -278,6 +279,7 @@ void LocalEngine::publishStats() {
     stats.promptTokens = promptTokens_;
     stats.cachedTokens = cachedTokens_;
     stats.rewrittenPrompts = rewrittenPrompts_;
+    stats.stepsAhead = stepsAhead_;
     stats.queueMillis = queue_.mean();
     stats.ttftMillis = firstTokens_.mean();
     stats.itlP50Millis = gaps_.percentile(0.5);

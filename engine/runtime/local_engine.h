@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -53,6 +54,20 @@ class LocalEngine final : public Engine {
         std::chrono::nanoseconds at;
     };
 
+    /// Where the draws of a step go: [maxLogitRows] ids each. Two steps in flight have one each.
+    struct Draws {
+        kernels::HostBuffer onHost;
+        kernels::DeviceBuffer onDevice;  ///< goes first: it waits for copies to the other
+    };
+    /// A decode step that is enqueued and whose tokens the host has not read. Parts whose sequence has left
+    /// have none any more: what their rows come to is thrown away.
+    struct StepInFlight {
+        Scheduler::Plan plan;
+        const Draws* draws;
+        uint64_t fetch;  ///< of the draws, see Ops::fetch
+        std::chrono::nanoseconds enqueued;
+    };
+
     explicit LocalEngine(GgufFile file) : file_(std::move(file)) {}
     Result<void> tryToBuild(const EngineOptions& options, const LoadProgress& progress);
     Result<void> build(const EngineOptions& options, const LoadProgress& progress);
@@ -74,7 +89,15 @@ class LocalEngine final : public Engine {
     void admit(Command& command);
     Result<std::vector<TokenId>> fittingPrompt(RequestId id, GenerateRequest& request, int& rewritten);
     void begin(const Sequence& sequence);
+    int mostStepRows() const { return std::min(limits_.maxRows, limits_.maxLogitRows); }
+    bool planStep();
     void runPlan(const Scheduler::Plan& plan);
+    bool mayBeInFlight(const Scheduler::Plan& plan) const;
+    void enqueue(Scheduler::Plan& plan);
+    void runAhead();
+    void takeStep(bool goesAhead);
+    void failInFlight(const std::exception& problem);
+    std::vector<Sequence*> sequencesOf(std::span<const Scheduler::Part> parts) const;
     void advanceChunk(int layers);
     std::vector<int32_t> draw(std::span<const Scheduler::Part> parts, const float* logits);
     void takeDrawn(std::span<const Scheduler::Part> parts, std::span<const TokenId> drawn,
@@ -119,6 +142,10 @@ class LocalEngine final : public Engine {
     std::unique_ptr<RadixCache> cache_;
     std::unique_ptr<Scheduler> scheduler_;
     std::unique_ptr<Speculator> speculator_;
+    std::array<Draws, 2> draws_;            ///< none on a device that does not run ahead
+    std::deque<StepInFlight> inFlight_;     ///< oldest first; at most one between two calls of step()
+    std::chrono::nanoseconds lastTaken_{};  ///< when the tokens of a step in flight were read last
+    int64_t enqueued_ = 0, stepsAhead_ = 0;
     std::map<RequestId, Reply> replies_;
     std::deque<Command> taken_;  ///< commands of this step that are still to be looked at
     std::deque<GenerateRequest> toForget_;

@@ -126,7 +126,8 @@ void Scheduler::awaitArrivals() {
     for (const auto& sequence : running_) sequence->uploads = 0;
 }
 
-bool Scheduler::reserve(Sequence& sequence, int tokens) {
+/// Blocks for so many tokens; false when there are too few, even without the prefix cache's.
+bool Scheduler::take(Sequence& sequence, int tokens) {
     for (size_t g = 0; g < pools_.size(); ++g) {
         BlockTable& table = sequence.tables[g];
         if (const int needed = table.blocksNeeded(tokens, sequence.computed);
@@ -136,10 +137,19 @@ bool Scheduler::reserve(Sequence& sequence, int tokens) {
         }
         if (!table.reserve(tokens, sequence.computed)) return false;
     }
+    return true;
+}
+
+bool Scheduler::reserve(Sequence& sequence, int tokens) {
+    if (!take(sequence, tokens)) return false;
+    noteHeld(sequence);
+    return true;
+}
+
+void Scheduler::noteHeld(Sequence& sequence) {
     int blocks = 0;
     for (const BlockTable& table : sequence.tables) blocks += table.heldBlocks();
     sequence.mostBlocks = std::max(sequence.mostBlocks, blocks);
-    return true;
 }
 
 /// Hands the blocks of what is computed to the prefix cache.
@@ -267,40 +277,10 @@ void Scheduler::noteStarted(std::span<const Part> parts, std::chrono::nanosecond
     }
 }
 
-Batch Scheduler::batchOf(std::span<const Part> parts) const {
-    Batch batch;
-    batch.groups.resize(pools_.size());
-    batch.rowStart.push_back(0);
-    for (Batch::Group& group : batch.groups) group.tableStart.push_back(0);
-    for (const Part& part : parts) {
-        const Sequence& sequence = *part.sequence;
-        (part.first >= sequence.promptTokens ? batch.rows.decode : batch.rows.prefill) += part.count;
-        for (int token = part.first; token < part.first + part.count; ++token) {
-            const auto at = static_cast<size_t>(token), known = sequence.tokens.size();
-            batch.tokens.push_back(at < known ? sequence.tokens[at] : sequence.draft[at - known]);
-            batch.positions.push_back(token);
-            for (size_t g = 0; g < batch.groups.size(); ++g)
-                batch.groups[g].slots.push_back(sequence.tables[g].slot(token));
-        }
-        const auto end = static_cast<int32_t>(batch.tokens.size());
-        if (part.drafted() > 0 && sequence.draftOnDevice != nullptr)
-            batch.deviceTokens.push_back(
-                {sequence.draftOnDevice, static_cast<int>(end) - part.drafted(), part.drafted()});
-        batch.rowStart.push_back(end);
-        batch.contextLength.push_back(part.first + part.count);
-        for (int32_t row = end - part.logits; row < end; ++row) batch.logitRows.push_back(row);
-        for (size_t g = 0; g < batch.groups.size(); ++g) {
-            const auto blocks = sequence.tables[g].blocks();
-            batch.groups[g].blocks.insert(batch.groups[g].blocks.end(), blocks.begin(), blocks.end());
-            batch.groups[g].tableStart.push_back(static_cast<int32_t>(batch.groups[g].blocks.size()));
-        }
-    }
-    return batch;
-}
-
 void Scheduler::completed(const Plan& plan, std::chrono::nanoseconds took) {
     costs_.observeDecode(plan.batch.rows.decode, took);
-    for (const Part& part : plan.parts) computed(part);
+    for (const Part& part : plan.parts)
+        if (part.sequence != nullptr) computed(part);
 }
 
 void Scheduler::computed(const Part& part) {

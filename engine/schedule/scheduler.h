@@ -40,9 +40,11 @@ class Scheduler {
     /// Part of a step: tokens [first, first + count) of a sequence. The logits of the last `logits` rows are
     /// wanted; all but the first of these are the sequence's draft to verify.
     struct Part {
-        Sequence* sequence;
+        Sequence* sequence;  ///< null: it has left while the step ran
         int first, count;
         int logits;
+        /// Not null: the last token is there, in the device's memory, and not among the sequence's yet.
+        int32_t* token = nullptr;
         int drafted() const { return logits > 0 ? logits - 1 : 0; }
     };
     /// Rows of prompts on their way through the layers; their blocks are taken.
@@ -73,6 +75,14 @@ class Scheduler {
     void setLayerCosts(const LayerCosts& costs) { costs_.setLayer(costs); }
     /// The next step's rows; their blocks are taken.
     Plan schedule(std::chrono::nanoseconds now);
+    /// The step after `plan`, whose batch may still run, as schedule would plan it once the tokens of `plan`
+    /// are known: ids[i], in the device's memory, is what parts[i] draws. Nothing when that depends on what
+    /// the tokens are or on anybody who waits, or takes more blocks than can be had without taking one's
+    /// away. Parts whose sequence has left (null) have no row in it.
+    std::optional<Plan> scheduleAhead(const Plan& plan, int32_t* ids);
+    /// Call when the step before one that was planned ahead is over: the blocks of its rows count from now
+    /// on.
+    void follows(const Plan& ahead);
     /// Call when a plan's batch has run: its rows count as computed, drafts excepted, whole blocks go to the
     /// prefix cache, windows let go of blocks.
     void completed(const Plan& plan, std::chrono::nanoseconds took);
@@ -104,6 +114,8 @@ class Scheduler {
     void awaitArrivals();
     void start(Sequence& sequence);
     bool reserve(Sequence& sequence, int tokens);
+    bool take(Sequence& sequence, int tokens);
+    static void noteHeld(Sequence& sequence);
     bool reserveByPreempting(Sequence& sequence, int tokens, Plan& plan);
     void preempt(Sequences::iterator victim);
     Sequences::iterator leastUrgent();
@@ -117,6 +129,8 @@ class Scheduler {
     double leastBudget(const Sequence& sequence) const;
     int chunkRows(double budget, int decodeRows, const Sequence& sequence, int most) const;
     int chunkLayers(int decodeRows) const;
+    bool canBeAhead(const Plan& plan) const;
+    bool reserveAhead(std::span<const Part> parts);
     void noteStarted(std::span<const Part> parts, std::chrono::nanoseconds now, Plan& plan) const;
     void computed(const Part& part);
     Batch batchOf(std::span<const Part> parts) const;

@@ -125,6 +125,31 @@ DraftCandidate DraftPolicy::chancesOf(const Candidate& candidate, double plainMi
     return chances;
 }
 
+/// Of a step: no reply may lose more than it can bear.
+double DraftPolicy::allowanceOf(std::span<const Candidate> candidates) {
+    const double plain = target_.micros(static_cast<int>(candidates.size()));
+    double allowance = std::numeric_limits<double>::infinity();
+    for (const Candidate& candidate : candidates)
+        if (candidate.most > 0) allowance = std::min(allowance, allowanceOf(candidate, plain));
+    return allowance;
+}
+
+std::vector<DraftChoice> DraftPolicy::plan(std::span<const Candidate> candidates, const StepCosts* draft,
+                                           const DraftBounds& bounds) {
+    const auto count = static_cast<int>(candidates.size());
+    std::vector<DraftCandidate> chances;
+    // The replies of a step share its time.
+    const double share = target_.micros(count) / count;
+    for (const Candidate& candidate : candidates) chances.push_back(chancesOf(candidate, share, draft));
+    return planDrafts(chances, target_, draft, bounds);
+}
+
+bool DraftPolicy::wouldDraft(std::span<const Candidate> candidates, int mostRows) {
+    if (candidates.empty() || !target_.isKnown()) return false;
+    const auto choices = plan(candidates, nullptr, {mostRows, allowanceOf(candidates)});
+    return std::ranges::any_of(choices, [](const DraftChoice& choice) { return choice.length > 0; });
+}
+
 std::vector<DraftChoice> DraftPolicy::choose(std::span<const Candidate> candidates, const StepCosts* draft,
                                              int mostRows) {
     std::vector<DraftChoice> choices(candidates.size());
@@ -135,15 +160,8 @@ std::vector<DraftChoice> DraftPolicy::choose(std::span<const Candidate> candidat
         stepsSinceCheck_ = 0;
         return choices;
     }
-    const double plain = target_.micros(static_cast<int>(candidates.size()));
-    double allowance = std::numeric_limits<double>::infinity();
-    for (const Candidate& candidate : candidates)
-        if (candidate.most > 0) allowance = std::min(allowance, allowanceOf(candidate, plain));
-    std::vector<DraftCandidate> chances;
-    // The replies of a step share its time.
-    const double share = plain / static_cast<double>(candidates.size());
-    for (const Candidate& candidate : candidates) chances.push_back(chancesOf(candidate, share, draft));
-    choices = planDrafts(chances, target_, draft, {mostRows, allowance});
+    const double allowance = allowanceOf(candidates);
+    choices = plan(candidates, draft, {mostRows, allowance});
     if (draft != nullptr) probe(candidates, *draft, allowance, mostRows, choices);
     for (size_t i = 0; i < candidates.size(); ++i) {
         if (candidates[i].most <= 0) continue;

@@ -53,6 +53,9 @@ class DraftPolicy {
     std::vector<DraftChoice> choose(std::span<const Candidate> candidates, const StepCosts* draft,
                                     int mostRows);
 
+    /// Whether n-gram guesses for these candidates, found and matched as they say, would be drafted.
+    bool wouldDraft(std::span<const Candidate> candidates, int mostRows);
+
     /// How long a guess held: `stood` of `proposed` tokens were right and the next was wrong, unless all were
     /// right or the reply ended. N-gram guesses are judged whether they were drafted or not, so that watching
     /// for them to become worth it costs nothing.
@@ -125,6 +128,9 @@ class DraftPolicy {
     double paceWithModel(double chance, double plainMicros, const StepCosts& draft) const;
     bool mayRead(const Candidate& candidate, double plainMicros, const StepCosts& draft);
     double allowanceOf(const Candidate& candidate, double plainMicros);
+    double allowanceOf(std::span<const Candidate> candidates);
+    std::vector<DraftChoice> plan(std::span<const Candidate> candidates, const StepCosts* draft,
+                                  const DraftBounds& bounds);
     bool mayProbe(const Candidate& candidate, const StepCosts& draft, double share);
     void probe(std::span<const Candidate> candidates, const StepCosts& draft, double allowance, int mostRows,
                std::vector<DraftChoice>& choices);

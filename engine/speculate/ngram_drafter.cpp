@@ -2,10 +2,21 @@
 
 namespace engine {
 
-NgramDrafter::Found NgramDrafter::find(const Sequence& sequence, int most) {
+/// The sequence's, up to its last token.
+NgramIndex& NgramDrafter::indexOf(const Sequence& sequence) {
     NgramIndex& index = indices_[sequence.id];
+    index.append(std::span(sequence.tokens).subspan(index.tokens().size()));
+    return index;
+}
+
+bool NgramDrafter::mayFind(const Sequence& sequence) {
+    return indexOf(sequence).mayFindNext(sequence.tokens) ||
+           (fromOtherChats_ && others_.mayFindNext(sequence.tokens));
+}
+
+NgramDrafter::Found NgramDrafter::find(const Sequence& sequence, int most) {
+    const NgramIndex& index = indexOf(sequence);
     const std::span<const TokenId> tokens(sequence.tokens);
-    index.append(tokens.subspan(index.tokens().size()));
     const NgramIndex* source = &index;
     NgramIndex::Match match = index.find(tokens);
     if (fromOtherChats_) {

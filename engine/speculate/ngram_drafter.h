@@ -27,8 +27,11 @@ class NgramDrafter final : public Drafter {
         int matched = 0;
     };
     Found find(const Sequence& sequence, int most);
+    /// Whether find may find something once one more token, whatever it is, is there.
+    bool mayFind(const Sequence& sequence);
 
   private:
+    NgramIndex& indexOf(const Sequence& sequence);
     static constexpr size_t kOtherTokens = 1U << 20;  ///< other chats' text kept, about 160 bytes a token
 
     bool fromOtherChats_;

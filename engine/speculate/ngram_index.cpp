@@ -30,7 +30,7 @@ void NgramIndex::append(std::span<const TokenId> tokens) {
         const size_t end = tokens_.size(), longest = std::min<size_t>(kLongest, end - textStart_);
         for (size_t length = 1; length <= longest; ++length) {
             hash.extend(tokens_[end - length]);
-            if (length >= kShortest) put(hash.value(), static_cast<int32_t>(end));
+            if (length + 1 >= kShortest) put(hash.value(), static_cast<int32_t>(end));
         }
         tokens_.push_back(token);
     }
@@ -62,6 +62,15 @@ NgramIndex::Match NgramIndex::find(std::span<const TokenId> text) const {
             ++match.length;
     }
     return match;
+}
+
+/// A suffix of kShortest tokens can only be known where what it begins with is.
+bool NgramIndex::mayFindNext(std::span<const TokenId> text) const {
+    constexpr size_t kBegin = kShortest - 1;
+    if (text.size() < kBegin) return false;
+    SuffixHash hash;
+    for (size_t length = 1; length <= kBegin; ++length) hash.extend(text[text.size() - length]);
+    return lookUp(hash.value()) >= 0;
 }
 
 std::span<const TokenId> NgramIndex::continuation(int next, int most) const {

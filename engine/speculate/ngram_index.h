@@ -10,7 +10,7 @@
 namespace engine {
 
 /// Where in a growing text the end of another text was seen before: the idea of prompt lookup (Saxena 2023),
-/// with an index in place of a search. Every n-gram of 3 to 12 tokens is hashed to where it last ended, so
+/// with an index in place of a search. Every n-gram of 2 to 12 tokens is hashed to where it last ended, so
 /// appending a token and looking one up both take a fixed number of table accesses. One thread.
 class NgramIndex {
   public:
@@ -29,6 +29,8 @@ class NgramIndex {
     /// Only occurrences that already have a token after them count, so the end of the indexed text itself is
     /// never its own match.
     Match find(std::span<const TokenId> text) const;
+    /// Whether find may know a suffix of `text` and one more token, whatever that is.
+    bool mayFindNext(std::span<const TokenId> text) const;
     /// The tokens from `next` on, `most` at most, not beyond the text they stand in.
     std::span<const TokenId> continuation(int next, int most) const;
 

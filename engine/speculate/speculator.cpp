@@ -63,6 +63,15 @@ int Speculator::mostFor(const Sequence& sequence) const {
                     sequence.maxTokens - static_cast<int>(sequence.tokens.size()) - 1);
 }
 
+/// Judges what was guessed for it, and guesses again where that costs nothing.
+Speculator::Track& Speculator::look(const Sequence& sequence) {
+    Track& track = tracks_[sequence.id];
+    learn(sequence.id, track, sequence);
+    if (const int most = mostFor(sequence); most > 0 && sequence.speculation != SpeculationMode::Draft)
+        track.ngram = ngrams_.find(sequence, most);
+    return track;
+}
+
 DraftPolicy::Candidate Speculator::candidate(const Sequence& sequence, const Track& track) const {
     DraftPolicy::Candidate candidate;
     candidate.id = sequence.id;
@@ -84,10 +93,8 @@ std::vector<DraftChoice> Speculator::choose(std::span<Sequence* const> decoding,
         Sequence& sequence = *decoding[i];
         const int most = mostFor(sequence);
         if (sequence.speculation == SpeculationMode::Off) continue;
-        Track& track = tracks_[sequence.id];
-        learn(sequence.id, track, sequence);
+        const Track& track = look(sequence);
         if (most <= 0) continue;
-        if (sequence.speculation != SpeculationMode::Draft) track.ngram = ngrams_.find(sequence, most);
         if (sequence.speculation == SpeculationMode::Auto) {
             candidates[i] = candidate(sequence, track);
             continue;
@@ -176,6 +183,26 @@ void Speculator::propose(std::span<Sequence* const> decoding, int mostRows) {
         abandonModel(decoding);
     }
     draftingTime_ = clock_() - start;
+}
+
+bool Speculator::staysPlain(std::span<Sequence* const> decoding, int mostRows) {
+    std::vector<DraftPolicy::Candidate> candidates(decoding.size());
+    for (size_t i = 0; i < decoding.size(); ++i) {
+        const Sequence& sequence = *decoding[i];
+        const SpeculationMode mode = sequence.speculation;
+        if (mode == SpeculationMode::Off) continue;
+        if (mode != SpeculationMode::Ngram && usesModel()) return false;
+        if (mode == SpeculationMode::Draft) continue;
+        const Track& track = look(sequence);
+        const int most = mostFor(sequence) - 1;
+        if (most <= 0 || !ngrams_.mayFind(sequence)) continue;
+        if (mode == SpeculationMode::Ngram) return false;
+        // The best that may come.
+        candidates[i] = candidate(sequence, track);
+        candidates[i].most = candidates[i].found = most;
+        candidates[i].matched = std::max(track.ngram.matched, NgramIndex::kShortest - 1) + 1;
+    }
+    return !policy_.wouldDraft(candidates, mostRows);
 }
 
 /// Where the device runs ahead, the host's clock sees drafts and verification as one.

@@ -31,6 +31,10 @@ class Speculator {
     /// Sets `draft` of each sequence, all of which have one token left to compute. `mostRows` bounds the rows
     /// of the step, drafted or not.
     void propose(std::span<Sequence* const> decoding, int mostRows);
+    /// Whether propose would draft nothing once each has one more token, whatever the tokens are: for sure,
+    /// but for `Auto` as far as costs and chances stay what they are. In place of propose where the tokens of
+    /// the next step's rows are not known yet.
+    bool staysPlain(std::span<Sequence* const> decoding, int mostRows);
     /// The step has run: guesses that only the device knew come to `draft` of their sequences. `sequences`:
     /// those that are still there.
     void collect(std::span<Sequence* const> sequences);
@@ -68,6 +72,7 @@ class Speculator {
 
     bool usesModel() const { return model_ != nullptr && isModelSound_; }
     void learn(uint64_t id, Track& track, const Sequence& sequence);
+    Track& look(const Sequence& sequence);
     int mostFor(const Sequence& sequence) const;
     DraftPolicy::Candidate candidate(const Sequence& sequence, const Track& track) const;
     std::vector<DraftChoice> choose(std::span<Sequence* const> decoding, int mostRows);

@@ -28,6 +28,13 @@ void appendSamplingRows(const Sequence& sequence, int drafted, std::vector<kerne
                                    drawIndex + static_cast<uint64_t>(row), penalised[rows.size()]));
 }
 
+void appendSamplingRowAhead(const Sequence& sequence, int32_t* token, std::vector<kernels::SamplingRow>& rows,
+                            std::vector<std::vector<int32_t>>& penalised) {
+    rows.push_back(chainedSamplingRow(sequence.sampling, sequence.tokens, token, 1,
+                                      static_cast<uint64_t>(sequence.newTokens()) + 1,
+                                      penalised[rows.size()]));
+}
+
 int acceptedLength(std::span<const TokenId> draft, std::span<const TokenId> drawn) {
     const size_t most = std::min(draft.size(), drawn.size());
     return static_cast<int>(

@@ -218,8 +218,7 @@ class CpuOps final : public Ops {
     }
 
     void draw(const float* logits, int vocabulary, std::span<const SamplingRow> rows) override {
-        drawEach(logits, vocabulary, rows,
-                 [&](size_t row) -> int32_t& { return rows[row].chain[rows[row].chained]; });
+        drawEach(logits, vocabulary, rows, [&](size_t row) -> int32_t& { return *rows[row].drawTarget(); });
     }
 
   protected:

@@ -187,6 +187,10 @@ class CudaOps final : public Ops {
         return {this, detail::HostCopies::allocate(bytes), bytes};
     }
     void downloadAll(std::span<const HostCopy> copies) override { copies_->downloadAll(copies); }
+    uint64_t fetch(std::byte* host, const void* device, size_t bytes) override {
+        return copies_->fetch(host, device, bytes);
+    }
+    void awaitFetch(uint64_t fetch) override { copies_->awaitFetch(fetch); }
     uint64_t uploadAside(std::span<const HostCopy> copies) override { return copies_->uploadAside(copies); }
     bool isThere(uint64_t uploads) override { return copies_->isThere(uploads); }
     void awaitUploads() override { copies_->awaitUploads(); }

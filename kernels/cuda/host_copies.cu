@@ -14,7 +14,8 @@ HostCopies::HostCopies(cudaStream_t compute) : compute_(compute) {
 
 HostCopies::~HostCopies() {
     cudaStreamSynchronize(stream_);
-    for (const Upload& upload : begun_) cudaEventDestroy(upload.done);
+    for (const Begun& upload : begun_) cudaEventDestroy(upload.done);
+    for (const Begun& fetch : fetches_) cudaEventDestroy(fetch.done);
     for (const cudaEvent_t event : spare_) cudaEventDestroy(event);
     cudaEventDestroy(earlier_);
     cudaStreamDestroy(stream_);
@@ -48,6 +49,22 @@ cudaEvent_t HostCopies::takeEvent() {
     cudaEvent_t event = nullptr;
     checkCuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "making an event");
     return event;
+}
+
+uint64_t HostCopies::fetch(std::byte* host, const void* device, size_t bytes) {
+    checkCuda(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, compute_), "fetching");
+    fetches_.push_back({++fetchCount_, takeEvent()});
+    checkCuda(cudaEventRecord(fetches_.back().done, compute_), "recording an event");
+    return fetchCount_;
+}
+
+void HostCopies::awaitFetch(uint64_t fetch) {
+    while (!fetches_.empty() && fetches_.front().number <= fetch) {
+        if (fetches_.front().number == fetch)
+            checkCuda(cudaEventSynchronize(fetches_.front().done), "waiting for a fetch");
+        spare_.push_back(fetches_.front().done);
+        fetches_.pop_front();
+    }
 }
 
 uint64_t HostCopies::uploadAside(std::span<const HostCopy> copies) {

@@ -27,13 +27,16 @@ class HostCopies {
     static void release(std::byte* data) noexcept;
 
     void downloadAll(std::span<const HostCopy> copies);
+    /// See Ops::fetch, awaitFetch.
+    uint64_t fetch(std::byte* host, const void* device, size_t bytes);
+    void awaitFetch(uint64_t fetch);
     /// See Ops::uploadAside, isThere, awaitUploads.
     uint64_t uploadAside(std::span<const HostCopy> copies);
     bool isThere(uint64_t uploads);
     void awaitUploads();
 
   private:
-    struct Upload {
+    struct Begun {
         uint64_t number;
         cudaEvent_t done;
     };
@@ -41,9 +44,10 @@ class HostCopies {
 
     cudaStream_t compute_, stream_ = nullptr;
     cudaEvent_t earlier_ = nullptr;  ///< what was enqueued before an upload
-    std::deque<Upload> begun_;       ///< oldest first; those that are done may still be here
+    std::deque<Begun> begun_;        ///< uploads, oldest first; those that are done may still be here
+    std::deque<Begun> fetches_;      ///< likewise
     std::vector<cudaEvent_t> spare_;
-    uint64_t count_ = 0;
+    uint64_t count_ = 0, fetchCount_ = 0;
 };
 
 }  // namespace kernels::detail

@@ -8,7 +8,7 @@ namespace kernels {
 
 inline constexpr const char* kCudaPluginFile = "libalcove_cuda.so";
 inline constexpr const char* kCudaPluginEntryName = "alcoveCudaPlugin";
-inline constexpr int kCudaPluginAbi = 2;
+inline constexpr int kCudaPluginAbi = 3;
 
 struct CudaPluginTable {
     int abiVersion;

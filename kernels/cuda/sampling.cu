@@ -265,7 +265,7 @@ void DeviceSampler::reserve(size_t bytes) {
 }
 
 void DeviceSampler::enqueue(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
-                            bool toChains, const Send& send, cudaStream_t stream) {
+                            bool toTargets, const Send& send, cudaStream_t stream) {
     size_t penalties = 0;
     bool anyChained = false;
     for (const SamplingRow& row : rows) {
@@ -294,7 +294,7 @@ void DeviceSampler::enqueue(const float* logits, int vocabulary, std::span<const
                            row.candidates > 0 ? std::min(row.candidates, vocabulary) : vocabulary,
                            row.chained,
                            row.chain,
-                           toChains ? row.chain + row.chained : results + i,
+                           toTargets ? row.drawTarget() : results + i,
                            row.seed,
                            row.drawIndex};
         std::memcpy(parameters_.data() + i * sizeof(DeviceRow), &to, sizeof to);

@@ -25,14 +25,14 @@ class DeviceSampler {
     /// when more rows or penalties than ever before do not fit.
     void sample(const float* logits, int vocabulary, std::span<const SamplingRow> rows,
                 std::span<int32_t> ids, const Send& send, cudaStream_t stream);
-    /// Ops::draw: to the rows' chains, without waiting.
+    /// Ops::draw: without waiting.
     void draw(const float* logits, int vocabulary, std::span<const SamplingRow> rows, const Send& send,
               cudaStream_t stream);
 
   private:
     void reserve(size_t bytes);
-    /// The draws go to the rows' chains, or to device_ + resultsAt_.
-    void enqueue(const float* logits, int vocabulary, std::span<const SamplingRow> rows, bool toChains,
+    /// The draws go to the rows' targets, or to device_ + resultsAt_.
+    void enqueue(const float* logits, int vocabulary, std::span<const SamplingRow> rows, bool toTargets,
                  const Send& send, cudaStream_t stream);
     std::byte* device_ = nullptr;  ///< parameters, penalised ids, results and the parts' candidates
     std::byte* host_ = nullptr;    ///< pinned, as large: results on their way back

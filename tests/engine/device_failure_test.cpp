@@ -110,6 +110,7 @@ TEST(DeviceFailure, ADeviceLostAtAnyMomentEndsEveryRequestAndTheEngineLives) {
     int finished = 0, failed = 0, outside = 0;
     for (int round = 0; round < 60; ++round) {
         OnPretendCard card;
+        card.fault.runsAhead = round % 2 == 1;
         EngineOptions options = card.options();
         options.kvBytes =
             25 * 16 * 2 * 64 * 2 * sizeof(uint16_t) / 2;  // 25 blocks: others must go to the host

@@ -56,6 +56,27 @@ TEST(NgramIndex, FindsWhatASearchOfTheWholeTextFinds) {
     EXPECT_GT(found, 1000);
 }
 
+TEST(NgramIndex, KnowsWhenNoNextTokenLetsItFindAnything) {
+    std::mt19937 random(3);
+    int never = 0, found = 0;
+    for (int round = 0; round < 40; ++round) {
+        const int vocabulary = 4 + round % 20;
+        Tokens text;
+        NgramIndex index;
+        for (int i = 0; i < 120; ++i) {
+            const bool mayFind = index.mayFindNext(text);
+            text.push_back(static_cast<TokenId>(random() % static_cast<unsigned>(vocabulary)));
+            index.append(std::span(text).last(1));
+            const bool isFound = index.find(text).next >= 0;
+            ASSERT_TRUE(mayFind || !isFound) << "round " << round << ", " << text.size() << " tokens";
+            never += mayFind ? 0 : 1;
+            found += isFound ? 1 : 0;
+        }
+    }
+    EXPECT_GT(never, 500);
+    EXPECT_GT(found, 300);
+}
+
 TEST(NgramIndex, DoesNotReachAcrossTexts) {
     NgramIndex index;
     index.append(Tokens{1, 2, 3});

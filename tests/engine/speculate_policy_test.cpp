@@ -513,5 +513,27 @@ TEST(DraftPolicy, MeasuresAPlainStepAgainWhenVerifiedOnesSayThatTheMachineChange
     EXPECT_NEAR(policy.costs().micros(1), 0.5 * world.targetMicros(1), 0.05 * world.targetMicros(1));
 }
 
+TEST(DraftPolicy, SaysBeforehandWhetherGuessesWouldBeDrafted) {
+    const auto costsOf = [](double row) {  // 1000 micros, and so much for each further row
+        std::array<double, StepCosts::kRows.size()> micros{};
+        for (size_t i = 0; i < micros.size(); ++i) micros[i] = 1000.0 + row * (StepCosts::kRows[i] - 1);
+        StepCosts costs;
+        costs.set(micros);
+        return costs;
+    };
+    DraftPolicy::Candidate finds{1, 10, 200, 10, 6}, findsNothing{2, 10, 200, 0, 0};
+    const std::array both{finds, findsNothing};
+    DraftPolicy unknown, cheap, dear;
+    cheap.setCosts(costsOf(1.0));
+    dear.setCosts(costsOf(1000.0));
+    EXPECT_FALSE(unknown.wouldDraft(both, 64));
+    EXPECT_TRUE(cheap.wouldDraft(both, 64));
+    EXPECT_FALSE(cheap.wouldDraft({&both[1], 1}, 64));
+    EXPECT_FALSE(cheap.wouldDraft(both, 2)) << "no row is left";
+    EXPECT_FALSE(dear.wouldDraft(both, 64));
+    for (int guess = 0; guess < 200; ++guess) cheap.ngramJudged(1, 6, 0, true);
+    EXPECT_FALSE(cheap.wouldDraft(both, 64)) << "they never stood";
+}
+
 }  // namespace
 }  // namespace engine

@@ -71,6 +71,27 @@ TEST(TierOverlap, RepliesGoOnWhileAnotherChatComesBackAndNoByteChanges) {
     EXPECT_GT(tokensMeanwhile, 20) << "the story was written while blocks came back";
 }
 
+/// Where the next step is enqueued before the tokens of this one are known, a chat whose rows have come is
+/// not left out of it.
+TEST(TierOverlap, AChatThatHasComeBackJoinsRepliesWhoseStepsRunAhead) {
+    LateEngine late(40);
+    late.fault.runsAhead = true;
+    late.options.speculate = SpeculationMode::Off;
+    EngineDriver driver(late.options);
+    const auto answer = driver.run(question(0));
+    for (int chat = 1; chat < 8; ++chat) driver.run(question(chat));
+    const RequestId story = driver.engine->submit(EngineDriver::ask("tell me a story", 300, 1.0F));
+    while (driver.outcomes[story].ids.size() < 20) driver.step();
+    const int64_t before = driver.engine->stats().restoredBlocks, ahead = driver.engine->stats().stepsAhead;
+    const auto& next = driver.run(EngineDriver::next(question(0), answer, "and then?"));
+    EXPECT_EQ(next.ids.size(), 40U);
+    EXPECT_GT(driver.engine->stats().restoredBlocks, before);
+    EXPECT_GT(driver.engine->stats().stepsAhead, ahead + 20);
+    EXPECT_LT(driver.outcomes[story].ids.size(),
+              20U + 2 * static_cast<size_t>(late.lateness.questions) + 60U);
+    driver.engine->checkIntegrity();
+}
+
 TEST(TierOverlap, WithNobodyElseToServeItIsWaitedFor) {
     LateEngine late(24);
     late.lateness.questions = 1 << 30;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <vector>
@@ -209,6 +210,24 @@ TEST(Sampling, AChainOfDrawsIsWhatTheHostWouldDrawOneByOne) {
             ASSERT_EQ(chain[static_cast<size_t>(draw)], sample(logits, plain)) << "draw " << draw;
         }
     }
+}
+
+TEST(Sampling, ADrawGoesWhereItIsToldToAndTheChainStays) {
+    const auto ops = cpuOps(Compute::Int8, detectIsa(), 1);
+    auto logits = randomLogits(60, 3);
+    SamplingRow row;
+    row.presencePenalty = 100.0F;
+    int32_t likeliest = -1;
+    ops->sample(std::vector<float>(logits).data(), 60, {&row, 1}, {&likeliest, 1});
+    std::array<int32_t, 2> chain{likeliest, -1};
+    int32_t drawn = -1;
+    row.chain = chain.data();
+    row.chained = 1;
+    row.drawn = &drawn;
+    ops->draw(logits.data(), 60, {&row, 1});
+    EXPECT_NE(drawn, -1);
+    EXPECT_NE(drawn, likeliest) << "what is chained is penalised";
+    EXPECT_EQ(chain[1], -1);
 }
 
 TEST(Sampling, DrawsOnlyCandidates) {

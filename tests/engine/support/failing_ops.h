@@ -62,6 +62,14 @@ class FailingOps : public kernels::Ops {
         fault_.call();
         real_->downloadAll(copies);
     }
+    uint64_t fetch(std::byte* host, const void* device, size_t bytes) override {
+        fault_.call();
+        return real_->fetch(host, device, bytes);
+    }
+    void awaitFetch(uint64_t fetch) override {
+        fault_.call();
+        real_->awaitFetch(fetch);
+    }
     uint64_t uploadAside(std::span<const kernels::HostCopy> copies) override {
         fault_.call();
         return real_->uploadAside(copies);

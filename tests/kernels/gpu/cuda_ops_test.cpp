@@ -143,6 +143,25 @@ TEST(CudaOps, GatherPicksRows) {
     EXPECT_LT(relativeError(run(gpu()), run(cpu())), kBf16Tolerance);
 }
 
+TEST(CudaOps, FetchesWhatWasThereThenAndWaitsForNothingLater) {
+    Ops& ops = gpu();
+    constexpr int kFetches = 5;
+    const HostBuffer host = ops.allocateHost(kFetches * sizeof(int32_t));
+    const DeviceBuffer device = ops.allocate(sizeof(int32_t));
+    uint64_t fetches[kFetches];
+    for (int32_t i = 0; i < kFetches; ++i) {
+        ops.upload(device.data(), &i, sizeof i);
+        fetches[i] =
+            ops.fetch(host.data() + static_cast<size_t>(i) * sizeof(int32_t), device.data(), sizeof(int32_t));
+    }
+    for (const int i : {0, 2, 4}) {  // not each is waited for
+        ops.awaitFetch(fetches[i]);
+        int32_t value = -1;
+        std::memcpy(&value, host.data() + static_cast<size_t>(i) * sizeof(int32_t), sizeof value);
+        EXPECT_EQ(value, i);
+    }
+}
+
 TEST(CudaOps, AnAllocationLargerThanTheCardSaysWhatWasAskedAndFree) {
     try {
         (void)gpu().allocate(size_t{1} << 46);

@@ -68,6 +68,7 @@ TEST(CudaSampling, ChainsOfDrawsAreTheOnesOfTheCpu) {
                 row.drawIndex = static_cast<uint64_t>(draw);
                 row.chain = chain.as<int32_t>() + r * kDraws;
                 row.chained = draw;
+                if (r == 2) row.drawn = row.chain + draw;  // the same place, said outright
             }
             ops.draw(device.as<float>(), kVocabulary, rows);
         }
