@@ -112,8 +112,8 @@ TEST(CacheOnTheCard, OnAgainstOffDiffersByLittleInMeanLogProbability) {
             apart += std::abs(a[i] - b[i]);
         }
     }
-    // Single tokens lie further apart: activations of a decode row have eight bits, and random weights have no
-    // favourites.
+    // Single tokens lie further apart: activations of a decode row have eight bits, and random weights have
+    // no favourites.
     RecordProperty("apart", std::to_string(apart / static_cast<double>(count)));
     EXPECT_LE(std::abs(warmSum - coldSum) / static_cast<double>(count), 0.02);
 }
