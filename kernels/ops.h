@@ -318,6 +318,9 @@ class Ops {
     /// one of them.
     virtual bool runsAhead() const { return false; }
 
+    /// Rows of a prompt up to which a step costs less than one more row would suggest.
+    virtual int fewPromptRows() const { return 0; }
+
     /// Repacks a stored matrix for this device. Throws OutOfDeviceMemory. `source` may be read later too
     /// (CPU float path), so its mapping must outlive the weight.
     virtual std::unique_ptr<Weight> loadWeight(const HostMatrix& source) = 0;

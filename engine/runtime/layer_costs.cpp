@@ -42,8 +42,10 @@ int layersToRun(const ModelConfig& config) {
 LayerCosts measureLayerCosts(Transformer& transformer, std::span<KvBlockPool> pools, kernels::Ops& ops,
                              const TransformerLimits& limits,
                              const std::function<std::chrono::nanoseconds()>& clock) {
-    // A card computes hundreds of rows in little more than the time of a few.
-    const int few = std::min(16, limits.maxRows), many = std::min(ops.runsAhead() ? 512 : 64, limits.maxRows);
+    // A card computes hundreds of rows in little more than the time of a few, unless they are very few.
+    const int least = std::min(16, limits.maxRows), cheap = std::min(ops.fewPromptRows(), limits.maxRows),
+              few = std::max(least, std::min(cheap + 1, limits.maxRows)),
+              many = std::min(ops.runsAhead() ? 512 : 64, limits.maxRows);
     const int deep = std::min(ops.runsAhead() ? 16384 : 2048, limits.maxContext - many);
     LayerCosts costs;
     if (many <= few || deep < 64) return costs;
@@ -71,6 +73,11 @@ LayerCosts measureLayerCosts(Transformer& transformer, std::span<KvBlockPool> po
     const double ofDepth = std::max(0.0, fewDeep - fewNear), ofManyRows = std::max(0.0, manyDeep - manyNear);
     costs.rowToken = std::max(0.0, (ofManyRows - ofDepth) / (many - few) / deep);
     costs.token = std::max(0.0, ofDepth / deep - costs.rowToken * few);
+    if (cheap <= least) return costs;
+    const double leastNear = micros(least, 0), cheapNear = micros(cheap, 0);
+    costs.fewRows = cheap;
+    costs.fewRow = std::max(0.0, (cheapNear - leastNear) / (cheap - least));
+    costs.few = std::max(0.0, leastNear - costs.fewRow * least);
     return costs;
 }
 

@@ -13,7 +13,8 @@ void ChunkShape::add(int first, int count) {
 }
 
 double LayerCosts::micros(const ChunkShape& shape) const {
-    return fixed + row * shape.rows + token * shape.depth + rowToken * shape.reach;
+    const double rows = shape.rows <= fewRows ? few + fewRow * shape.rows : fixed + row * shape.rows;
+    return rows + token * shape.depth + rowToken * shape.reach;
 }
 
 int LayerCosts::rowsWithin(double micros, const ChunkShape& shape, int first, int most) const {
@@ -50,7 +51,9 @@ void CostModel::observeLayers(const ChunkShape& shape, int layers, std::chrono::
     }
     // The proportions are what was measured; how fast the device is just now is what steps say.
     const double factor = 1.0 + 0.1 * (std::clamp(value / layer_.micros(shape), 0.25, 4.0) - 1.0);
-    for (double* cost : {&layer_.fixed, &layer_.row, &layer_.token, &layer_.rowToken}) *cost *= factor;
+    for (double* cost :
+         {&layer_.fixed, &layer_.row, &layer_.token, &layer_.rowToken, &layer_.few, &layer_.fewRow})
+        *cost *= factor;
 }
 
 double CostModel::decodeStepMicros(int rows) const {

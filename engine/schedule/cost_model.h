@@ -17,9 +17,12 @@ struct ChunkShape {
 
 /// Microseconds that one layer takes for a chunk: fixed + row * rows + token * depth + rowToken * reach.
 /// Weights are unpacked once a chunk (fixed); at great depth keys and values are read once for a few rows
-/// (token), and each row's products count (rowToken).
+/// (token), and each row's products count (rowToken). Of up to fewRows rows, for which a device need not
+/// unpack its weights, the first two terms are few + fewRow * rows.
 struct LayerCosts {
     double fixed = 0.0, row = 0.0, token = 0.0, rowToken = 0.0;
+    int fewRows = 0;
+    double few = 0.0, fewRow = 0.0;
 
     bool isKnown() const { return fixed + row > 0.0; }
     double micros(const ChunkShape& shape) const;

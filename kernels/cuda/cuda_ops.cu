@@ -11,6 +11,7 @@
 #include "kernels/cuda/cuda_common.cuh"
 #include "kernels/cuda/host_copies.h"
 #include "kernels/cuda/matmul_decode.h"
+#include "kernels/cuda/matmul_few_rows.h"
 #include "kernels/cuda/matmul_prefill.h"
 #include "kernels/cuda/packed_weight.h"
 #include "kernels/cuda/read_bandwidth.h"
@@ -195,6 +196,7 @@ class CudaOps final : public Ops {
     bool isThere(uint64_t uploads) override { return copies_->isThere(uploads); }
     void awaitUploads() override { copies_->awaitUploads(); }
     bool runsAhead() const override { return true; }
+    int fewPromptRows() const override { return detail::multipliesFewRows() ? detail::kFewRows : 0; }
     void synchronize() override { checkCuda(cudaStreamSynchronize(stream_), "waiting for the device"); }
 
     std::unique_ptr<Weight> loadWeight(const HostMatrix& source) override {

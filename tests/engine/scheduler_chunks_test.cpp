@@ -163,6 +163,37 @@ TEST(SchedulerPauses, HappenOnlyWhileOthersDecode) {
     }
 }
 
+TEST(SchedulerPauses, AreFewerForAShortPromptThatTheDeviceReadsCheaply) {
+    const auto stepsFor = [](const LayerCosts& costs) {
+        Desk desk{Device{32, 3000.0, costs}};
+        desk.scheduler.setLayerCosts(costs);
+        desk.warmUp();
+        desk.add(9, 30);
+        int steps = 0;
+        for (; desk.isReading(9); ++steps) EXPECT_LE(desk.step().chunkMicros, 0.6 * 3000.0);
+        return steps;
+    };
+    LayerCosts costs{600.0, 0.3, 0.015, 0.0003};
+    EXPECT_EQ(stepsFor(costs), 16) << "two layers of 609 us between two steps";
+    costs.fewRows = 64;
+    costs.few = 180.0;
+    costs.fewRow = 1.0;
+    EXPECT_EQ(stepsFor(costs), 4) << "eight layers of 210 us";
+}
+
+TEST(LayerCosts, OfFewRowsAreTheirOwnUpToTheBorder) {
+    LayerCosts costs{600.0, 0.5, 0.0, 0.0};
+    costs.fewRows = 64;
+    costs.few = 100.0;
+    costs.fewRow = 2.0;
+    EXPECT_DOUBLE_EQ(costs.micros({10.0, 0.0, 0.0}), 120.0);
+    EXPECT_DOUBLE_EQ(costs.micros({64.0, 0.0, 0.0}), 228.0);
+    EXPECT_DOUBLE_EQ(costs.micros({100.0, 0.0, 0.0}), 650.0);
+    EXPECT_EQ(costs.rowsWithin(150.0, {}, 0, 500), 25);
+    EXPECT_EQ(costs.rowsWithin(600.0, {}, 0, 500), 64);
+    EXPECT_EQ(costs.rowsWithin(700.0, {}, 0, 500), 200);
+}
+
 TEST(SchedulerPauses, AShortQuestionDoesNotWaitForALongOnesRows) {
     Desk desk{Device{}};
     desk.scheduler.setLayerCosts(desk.device.layer);
