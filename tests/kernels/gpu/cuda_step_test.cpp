@@ -233,6 +233,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         StepCase{4096, 32, 8, 128, 14336, 2000, DType::Q4_K, DType::Q6_K, DType::Q4_K},
         StepCase{4096, 32, 8, 128, 14336, 2000, DType::Q4_K, DType::Q6_K, DType::Q4_K, KvType::Q8_0, 2500},
+        StepCase{5120, 40, 8, 128, 27648, 1000, DType::Q4_K, DType::Q6_K, DType::Q4_K, KvType::F16, 40, 0,
+                 RopePairs::Halves, false, true},
         StepCase{576, 9, 3, 64, 1536, 5000, DType::Q4_1, DType::Q4_1, DType::Q4_1, KvType::F16, 17, 0,
                  RopePairs::Interleaved},
         StepCase{896, 14, 2, 64, 4864, 1001, DType::Q5_0, DType::Q8_0, DType::Q4_K, KvType::Q4_0, 300, 100,
