@@ -34,6 +34,7 @@ __host__ __device__ constexpr int splitBegin(int split) {
 __device__ inline bool isBorder(int token) {
     return token % (token < kShortTokens ? kShortSplit : kLongSplit) == 0;
 }
+
 struct TileShape {
     float scale, softcap;
     int window, numHeads, groupHeads;
@@ -60,12 +61,13 @@ struct Splits {
 };
 
 /// kDim: the larger of the key and value dimensions, rounded up to a compiled size; the rest is zero.
+/// kTokens: of a tile. kM: fragments of 16 rows that a warp has.
 template <KvType T, int kDim, int kTokens, int kM>
 __global__ void __launch_bounds__(kThreads, 2)
     tileKernel(float* out, const float* query, int queryStride, KvLayer layer, StepRows rows,
                BlockTables tables, TileShape shape, Splits splits) {
     constexpr int kRows = 64 * kM, kTile = kTokens * kDim;
-    extern __shared__ __align__(256) __half halves[];
+    extern __shared__ __align__(512) __half halves[];
     __half* queries = halves;                 // [kRows, kDim]
     __half* buffers = halves + kRows * kDim;  // two of {keys, values} [kTokens, kDim]
 

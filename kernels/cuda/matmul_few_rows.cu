@@ -5,7 +5,7 @@
 // Launch: a block for two row tiles (32 matrix rows) and 32 activation rows. Span by span eight warps unpack
 // a tile of 64 columns each into fragments in shared memory, while four others multiply the span before,
 // eight activation rows each. A sum is one chain over all columns, as the prefill product's are, so columns
-// cannot be shared out, and the chain's latency is what a span takes at least. Weights are asked for two
+// cannot be shared out, and the chain's latency is what a span takes at least. Weights are asked for three
 // spans ahead, activations come through a ring of three.
 #include <algorithm>
 
