@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "engine/runtime/local_engine.h"
-#include "engine/speculate/verification.h"
 
 /// LocalEngine: decode steps that a device computes while the host is busy with the step before.
 ///
@@ -33,15 +32,9 @@ void LocalEngine::enqueue(Scheduler::Plan& plan) {
     const auto now = clock_();
     try {
         const float* logits = transformer_->forward(plan.batch, pools_);
-        std::vector<std::vector<int32_t>> penalised(plan.parts.size());
-        std::vector<kernels::SamplingRow> rows;
-        for (const Scheduler::Part& part : plan.parts) {
-            if (part.token != nullptr)
-                appendSamplingRowAhead(*part.sequence, part.token, rows, penalised);
-            else
-                appendSamplingRows(*part.sequence, 0, rows, penalised);
-            rows.back().drawn = draws.onDevice.as<int32_t>() + rows.size() - 1;
-        }
+        std::vector<std::vector<int32_t>> penalised;
+        std::vector<kernels::SamplingRow> rows = samplingRows(plan.parts, penalised);
+        for (size_t i = 0; i < rows.size(); ++i) rows[i].drawn = draws.onDevice.as<int32_t>() + i;
         ops_->draw(logits, config_.vocabulary, rows);
         const uint64_t fetch =
             ops_->fetch(draws.onHost.data(), draws.onDevice.data(), rows.size() * sizeof(int32_t));
@@ -80,10 +73,7 @@ void LocalEngine::takeStep(bool goesAhead) {
     lastTaken_ = now;
     const auto* ids = reinterpret_cast<const int32_t*>(step.draws->onHost.data());
     const std::vector<int32_t> drawn(ids, ids + step.plan.parts.size());
-    stepTime_ += took;
-    noteStep(step.plan, drawn, took);
-    scheduler_->completed(step.plan, took);
-    takeDrawn(step.plan.parts, drawn, now);
+    finishStep(step.plan, drawn, took, now);
     if (!inFlight_.empty()) scheduler_->follows(inFlight_.front().plan);
 }
 

@@ -74,16 +74,26 @@ void LocalEngine::begin(const Sequence& sequence) {
     emit(Started{sequence.id, sequence.promptTokens, sequence.cachedTokens});
 }
 
-/// The tokens drawn from these parts' logits, in order. Waits for the device.
-std::vector<int32_t> LocalEngine::draw(std::span<const Scheduler::Part> parts, const float* logits) {
-    std::vector<std::vector<int32_t>> penalised;
+/// How these parts' tokens are drawn. `penalised` must last as long as the rows.
+std::vector<kernels::SamplingRow> LocalEngine::samplingRows(std::span<const Scheduler::Part> parts,
+                                                            std::vector<std::vector<int32_t>>& penalised) {
     std::vector<kernels::SamplingRow> rows;
     size_t count = 0;
     for (const Scheduler::Part& part : parts) count += static_cast<size_t>(part.logits);
     penalised.resize(count);
     for (const Scheduler::Part& part : parts)
-        if (part.logits > 0) appendSamplingRows(*part.sequence, part.drafted(), rows, penalised);
-    std::vector<int32_t> drawn(count);
+        if (part.token != nullptr)
+            appendSamplingRowAhead(*part.sequence, part.token, rows, penalised);
+        else if (part.logits > 0)
+            appendSamplingRows(*part.sequence, part.drafted(), rows, penalised);
+    return rows;
+}
+
+/// The tokens drawn from these parts' logits, in order. Waits for the device.
+std::vector<int32_t> LocalEngine::draw(std::span<const Scheduler::Part> parts, const float* logits) {
+    std::vector<std::vector<int32_t>> penalised;
+    const std::vector<kernels::SamplingRow> rows = samplingRows(parts, penalised);
+    std::vector<int32_t> drawn(rows.size());
     if (!rows.empty()) ops_->sample(logits, config_.vocabulary, rows, drawn);
     ops_->synchronize();
     return drawn;
@@ -99,9 +109,14 @@ void LocalEngine::runPlan(const Scheduler::Plan& plan) {
         return failParts(plan.parts, problem);
     }
     const auto now = clock_();
-    stepTime_ += now - before;
-    noteStep(plan, drawn, now - before);
-    scheduler_->completed(plan, now - before);
+    finishStep(plan, drawn, now - before, now);
+}
+
+void LocalEngine::finishStep(const Scheduler::Plan& plan, const std::vector<int32_t>& drawn,
+                             std::chrono::nanoseconds took, std::chrono::nanoseconds now) {
+    stepTime_ += took;
+    noteStep(plan, drawn, took);
+    scheduler_->completed(plan, took);
     takeDrawn(plan.parts, drawn, now);
 }
 

@@ -99,7 +99,11 @@ class LocalEngine final : public Engine {
     void failInFlight(const std::exception& problem);
     std::vector<Sequence*> sequencesOf(std::span<const Scheduler::Part> parts) const;
     void advanceChunk(int layers);
+    static std::vector<kernels::SamplingRow> samplingRows(std::span<const Scheduler::Part> parts,
+                                                          std::vector<std::vector<int32_t>>& penalised);
     std::vector<int32_t> draw(std::span<const Scheduler::Part> parts, const float* logits);
+    void finishStep(const Scheduler::Plan& plan, const std::vector<int32_t>& drawn,
+                    std::chrono::nanoseconds took, std::chrono::nanoseconds now);
     void takeDrawn(std::span<const Scheduler::Part> parts, std::span<const TokenId> drawn,
                    std::chrono::nanoseconds now);
     void noteStep(const Scheduler::Plan& plan, const std::vector<int32_t>& drawn,
