@@ -238,25 +238,14 @@ size_t tileFloats(int numHeads, int valueDim, const Splits& splits) {
 
 /// Whether the card has the shared memory for two blocks a multiprocessor with tiles of 128 rows; asked once.
 bool takesLargeTiles() {
-    static const bool takes = [] {
-        int device = 0, bytes = 0;
-        return overlapsLaunches() && cudaGetDevice(&device) == cudaSuccess &&
-               cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerMultiprocessor, device) ==
-                   cudaSuccess &&
-               bytes >= 200 << 10;
-    }();
+    static const bool takes =
+        overlapsLaunches() && deviceAttribute(cudaDevAttrMaxSharedMemoryPerMultiprocessor) >= 200 << 10;
     return takes;
 }
 
 /// Blocks of attention that the card holds at a time.
 int placesForBlocks() {
-    static const int places = [] {
-        int device = 0, count = 0;
-        checkCuda(cudaGetDevice(&device), "device");
-        checkCuda(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "multiprocessors");
-        return 2 * count;
-    }();
-    return places;
+    return 2 * multiprocessors();
 }
 
 /// The arguments of attendPrefill, to be launched in tiles of a compiled size.

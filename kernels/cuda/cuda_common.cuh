@@ -20,6 +20,20 @@ inline void checkLaunch(const char* kernel) {
     checkCuda(cudaGetLastError(), kernel);
 }
 
+/// Of the current device.
+inline int deviceAttribute(cudaDeviceAttr attribute) {
+    int device = 0, value = 0;
+    checkCuda(cudaGetDevice(&device), "device");
+    checkCuda(cudaDeviceGetAttribute(&value, attribute, device), "an attribute of the device");
+    return value;
+}
+
+/// Asked once.
+inline int multiprocessors() {
+    static const int count = deviceAttribute(cudaDevAttrMultiProcessorCount);
+    return count;
+}
+
 template <class T>
 __host__ __device__ constexpr T ceilDiv(T a, T b) {
     return (a + b - 1) / b;

@@ -264,16 +264,6 @@ __global__ void __launch_bounds__(kThreads) plainKernel(MatrixProduct product, A
     if (lane == 0) product.out[static_cast<size_t>(blockIdx.y) * product.outStride + matrixRow] = sum;
 }
 
-int multiprocessors() {
-    static const int count = [] {
-        int device = 0, value = 0;
-        checkCuda(cudaGetDevice(&device), "device");
-        checkCuda(cudaDeviceGetAttribute(&value, cudaDevAttrMultiProcessorCount, device), "multiprocessors");
-        return value;
-    }();
-    return count;
-}
-
 /// `whole`, `thin`: blocks of both kinds that a multiprocessor holds.
 bool needsThinBlocks(int tiles, int whole, int thin) {
     return tiles > whole * multiprocessors() && tiles <= thin * multiprocessors();
@@ -326,8 +316,7 @@ template <DType T>
 void launchSet(ProductSet set, const ActivationView& x, int rows, cudaStream_t stream) {
     forSixteens(rows, [&]<int kColumnTiles>(int first, int count) {
         launchTiles<T, kColumnTiles>(set, x.from(first), count, stream);
-        for (MatrixProduct& product : set.products)
-            if (product.out != nullptr) product.out += static_cast<size_t>(16) * product.outStride;
+        set.skipRows(16);
     });
 }
 
@@ -335,29 +324,19 @@ void launchSet(ProductSet set, const ActivationView& x, int rows, cudaStream_t s
 /// common mix of quantisations has.
 bool launchMixed(ProductSet set, const MatrixProduct& last, int count, const ActivationView& x,
                  cudaStream_t stream) {
-    const DType first = set.products[0].w.type, second = last.w.type;
-    set.products[count] = last;
-    for (int i = count; i < kMaxProducts; ++i) set.firstTile[i + 1] = set.firstTile[count] + last.w.rowTiles;
+    set.place(count, last, last.w.rowTiles);
     const int tiles = set.firstTile[kMaxProducts];
-    const auto run = [&]<DType T, DType U>() {
-        const auto runWarps = [&]<int kWarps>() {
+    return dispatchPair(set.products[0].w.type, last.w.type, [&]<DType T, DType U>() {
+        const auto run = [&]<int kWarps>() {
             launch("mixedProductKernel", mixedProductKernel<T, U, kWarps>, dim3(static_cast<unsigned>(tiles)),
                    kWarps * 32, 0, stream, set, x);
         };
         if (needsThinBlocks(tiles, kMixedBlocks<kDecodeWarps>, kMixedBlocks<kThinWarps>) &&
             set.products[0].w.spans >= kSlices)
-            runWarps.template operator()<kThinWarps>();
+            run.template operator()<kThinWarps>();
         else
-            runWarps.template operator()<kDecodeWarps>();
-        return true;
-    };
-    if (first == DType::Q4_K && second == DType::Q6_K)
-        return run.template operator()<DType::Q4_K, DType::Q6_K>();
-    if (first == DType::Q5_K && second == DType::Q6_K)
-        return run.template operator()<DType::Q5_K, DType::Q6_K>();
-    if (first == DType::Q4_K && second == DType::Q5_K)
-        return run.template operator()<DType::Q4_K, DType::Q5_K>();
-    return false;
+            run.template operator()<kDecodeWarps>();
+    });
 }
 
 template <DType T>
@@ -406,11 +385,9 @@ void matmulDecode(std::span<const MatrixProduct> products, const ActivationView&
         ProductSet set{};
         int count = 0;
         while (begin < products.size() && count < kMaxProducts && products[begin].w.type == type) {
-            set.products[count] = products[begin++];
-            set.firstTile[count + 1] = set.firstTile[count] + set.products[count].w.rowTiles;
-            ++count;
+            const MatrixProduct& product = products[begin++];
+            set.place(count++, product, product.w.rowTiles);
         }
-        for (int i = count; i < kMaxProducts; ++i) set.firstTile[i + 1] = set.firstTile[count];
         if (rows == 1 && begin + 1 == products.size() && count < kMaxProducts &&
             launchMixed(set, products[begin], count, x, stream))
             return;

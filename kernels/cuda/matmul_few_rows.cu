@@ -234,28 +234,15 @@ void launchSet(ProductSet set, const ActivationView& x, int firstRow, int rows, 
         launch("fewRowsKernel", fewRowsKernel<T, U>, dim3(static_cast<unsigned>(set.firstTile[kMaxProducts])),
                kThreads, kSharedBytes, stream, set,
                x.values + static_cast<size_t>(firstRow + first) * x.width, std::min(kRows, rows - first));
-        for (MatrixProduct& product : set.products)
-            if (product.out != nullptr) product.out += static_cast<size_t>(kRows) * product.outStride;
+        set.skipRows(kRows);
     }
-}
-
-/// Whether a launch takes these two types, in this order.
-bool sharesLaunch(DType first, DType second) {
-    return first == second || (first == DType::Q4_K && (second == DType::Q6_K || second == DType::Q5_K)) ||
-           (first == DType::Q5_K && second == DType::Q6_K);
 }
 
 }  // namespace
 
 bool multipliesFewRows() {
-    static const bool can = [] {
-        int device = 0, major = 0, bytes = 0;
-        return cudaGetDevice(&device) == cudaSuccess &&
-               cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
-               cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) ==
-                   cudaSuccess &&
-               major >= 8 && bytes >= kSharedBytes;
-    }();
+    static const bool can = deviceAttribute(cudaDevAttrComputeCapabilityMajor) >= 8 &&
+                            deviceAttribute(cudaDevAttrMaxSharedMemoryPerBlockOptin) >= kSharedBytes;
     return can;
 }
 
@@ -269,23 +256,17 @@ void multiplyFewRows(std::span<const MatrixProduct> products, const ActivationVi
         while (count < kMaxProducts && static_cast<size_t>(count) < products.size()) {
             const MatrixProduct& product = products[static_cast<size_t>(count)];
             if (product.w.type != first && product.w.type != second) {
-                if (second != first || !sharesLaunch(first, product.w.type)) break;
+                if (second != first || !dispatchPair(first, product.w.type, [&]<DType, DType>() {})) break;
                 second = product.w.type;
             }
-            set.products[count] = product;
-            set.firstTile[count + 1] = set.firstTile[count] + ceilDiv(product.w.rowTiles, kRowTiles);
-            ++count;
+            set.place(count++, product, ceilDiv(product.w.rowTiles, kRowTiles));
         }
-        for (int i = count; i < kMaxProducts; ++i) set.firstTile[i + 1] = set.firstTile[count];
         products = products.subspan(static_cast<size_t>(count));
         if (first == second)
             dispatchQuantised(first, [&]<DType T>() { launchSet<T, T>(set, x, firstRow, rows, stream); });
-        else if (first == DType::Q5_K)
-            launchSet<DType::Q5_K, DType::Q6_K>(set, x, firstRow, rows, stream);
-        else if (second == DType::Q5_K)
-            launchSet<DType::Q4_K, DType::Q5_K>(set, x, firstRow, rows, stream);
         else
-            launchSet<DType::Q4_K, DType::Q6_K>(set, x, firstRow, rows, stream);
+            dispatchPair(first, second,
+                         [&]<DType T, DType U>() { launchSet<T, U>(set, x, firstRow, rows, stream); });
     }
 }
 

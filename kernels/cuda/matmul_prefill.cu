@@ -64,11 +64,7 @@ PrefillProduct::PrefillProduct() {
     checkBlas(
         cublasLtMatmulDescSetAttribute(product_, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
         "transpose");
-    int device = 0, multiprocessors = 0;
-    checkCuda(cudaGetDevice(&device), "device");
-    checkCuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
-              "multiprocessors");
-    slabValues_ = kSlabValues * static_cast<size_t>(multiprocessors);
+    slabValues_ = kSlabValues * static_cast<size_t>(multiprocessors());
     if (cudaMalloc(&slab_, slabValues_ * 2) != cudaSuccess ||
         cudaMalloc(&workspace_, kWorkspaceBytes) != cudaSuccess)
         throw OutOfDeviceMemory("the GPU has no room for " +

@@ -18,6 +18,32 @@ struct ProductSet {
         while (tile >= firstTile[which + 1]) ++which;
         return which;
     }
+
+    /// A product of so many tiles, behind the `index` ones that are there.
+    void place(int index, const MatrixProduct& product, int tiles) {
+        products[index] = product;
+        for (int i = index; i < kMaxProducts; ++i) firstTile[i + 1] = firstTile[index] + tiles;
+    }
+    /// Results go to rows so much further on.
+    void skipRows(int rows) {
+        for (MatrixProduct& product : products)
+            if (product.out != nullptr) product.out += static_cast<size_t>(rows) * product.outStride;
+    }
 };
+
+/// Calls f with two types that mixes of quantisations have side by side: the K_M mixes keep V in more bits
+/// than Q and K. False for other pairs.
+template <class F>
+bool dispatchPair(DType first, DType second, F&& f) {
+    if (first == DType::Q4_K && second == DType::Q6_K)
+        f.template operator()<DType::Q4_K, DType::Q6_K>();
+    else if (first == DType::Q5_K && second == DType::Q6_K)
+        f.template operator()<DType::Q5_K, DType::Q6_K>();
+    else if (first == DType::Q4_K && second == DType::Q5_K)
+        f.template operator()<DType::Q4_K, DType::Q5_K>();
+    else
+        return false;
+    return true;
+}
 
 }  // namespace kernels::detail

@@ -30,13 +30,9 @@ __global__ void __launch_bounds__(kThreads) readKernel(const uint4* data, size_t
 }  // namespace
 
 void readThrough(const void* data, size_t bytes, unsigned* sink, cudaStream_t stream) {
-    int device = 0, multiprocessors = 0;
-    checkCuda(cudaGetDevice(&device), "device");
-    checkCuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device),
-              "multiprocessors");
     const size_t count = bytes / sizeof(uint4);
     const auto blocks = static_cast<unsigned>(
-        std::min(ceilDiv(count, size_t{kThreads} * kLoads), static_cast<size_t>(multiprocessors) * 4));
+        std::min(ceilDiv(count, size_t{kThreads} * kLoads), static_cast<size_t>(multiprocessors()) * 4));
     readKernel<<<blocks, kThreads, 0, stream>>>(static_cast<const uint4*>(data), count, sink);
     checkLaunch("readThrough");
 }
