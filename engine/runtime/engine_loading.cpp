@@ -128,7 +128,7 @@ Result<void> LocalEngine::build(const EngineOptions& options, const LoadProgress
 
 /// Everything besides its tokens that a block's KV depends on.
 uint64_t LocalEngine::namespaceOf(const EngineOptions& options, KvType kvType) const {
-    constexpr int kKernelVersion = 4;  // raise it when a kernel's results change
+    constexpr int kKernelVersion = 5;  // raise it when a kernel's results change
     const kernels::DeviceInfo device = ops_->info();
     // The CPU's name ends in its instruction set; threads change nothing.
     const std::string instructions =

@@ -62,9 +62,10 @@ __device__ inline float groupSquares(const float (&x)[8]) {
     return sums[0];
 }
 
-/// Where value k of a group lies after the permutation: word (t, step, half) of lane t.
+/// Where value k of a group lies after the permutation: word (step, half) of lane t, in the byte that
+/// columnInStep() of packed_weight.h gives it.
 __host__ __device__ constexpr int permutedOffset(int k) {
-    return (k / 4 % 4 * 4 + k / 32 * 2 + k / 16 % 2) * 4 + k % 4;
+    return (k % 8 / 2 * 4 + k / 16) * 4 + k % 2 * 2 + k / 8 % 2;
 }
 
 /// Quantises 64 consecutive values of a row: lane l holds values l and l + 32 of the group, the whole warp
@@ -110,9 +111,14 @@ __device__ inline void quantiseEights(int8_t* quants, GroupFacts* facts, const f
         __dp4a(static_cast<int>(words[0]), 0x01010101, __dp4a(static_cast<int>(words[1]), 0x01010101, 0));
     const int sixteen = eight + __shfl_xor_sync(0xffffffffU, eight, 1);
     const int thirtyTwo = sixteen + __shfl_xor_sync(0xffffffffU, sixteen, 2);
+    // Of a step's 16 columns this lane has the first or the last eight; it writes the words of two lanes t.
+    const bool isOdd = j % 2 != 0;
+    const uint32_t other = __shfl_xor_sync(0xffffffffU, isOdd ? words[0] : words[1], 1);
+    const uint32_t first = isOdd ? other : words[0], second = isOdd ? words[1] : other;
     if (!there) return;
-    *reinterpret_cast<uint32_t*>(quants + permutedOffset(8 * j)) = words[0];
-    *reinterpret_cast<uint32_t*>(quants + permutedOffset(8 * j + 4)) = words[1];
+    auto* to = reinterpret_cast<uint32_t*>(quants + permutedOffset(j / 2 * 16 + (isOdd ? 4 : 0)));
+    to[0] = __byte_perm(first, second, 0x5140);
+    to[4] = __byte_perm(first, second, 0x7362);
     auto* sums = reinterpret_cast<short*>(&facts->sums32);  // two of 32, then four of 16
     if (j == 0) facts->scale = largest / 127.0F;
     if (j % 4 == 0) sums[j / 4] = static_cast<short>(thirtyTwo);

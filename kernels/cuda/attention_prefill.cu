@@ -1,6 +1,8 @@
 // Causal attention of prompt rows on half-precision tensor cores with a running softmax (FlashAttention-2).
 //
-// Launch: one block of 4 warps for (a tile of rows of one sequence, query head, split of the sequence).
+// Launch: one block of 4 warps for (a tile of rows of one sequence, query heads that share a key-value head,
+// split of the sequence). A tile's entries are its rows' heads, row by row, so that keys and values are read
+// once for all of them.
 // Contexts are summed in splits with fixed borders (Flash-Decoding), so that a chunk of few rows deep in a
 // sequence fills the card: each split by a block of its own, joined by mergeKernel in ascending order. Where
 // the tiles alone fill the card a block takes all splits of its rows one after the other and joins them
@@ -17,7 +19,8 @@ namespace kernels::detail {
 namespace {
 
 constexpr int kThreads = kPromptThreads;
-constexpr int kMostRows = 128;  ///< of a tile
+constexpr int kMostEntries = 128;  ///< of a tile: (row, query head) pairs
+constexpr int kMostPacked = 16;    ///< query heads of a tile
 constexpr size_t kPartialFloats = 20U << 20;
 
 /// Splits of a sequence: short ones at first, for the few rows of a chat's next turn, long ones from
@@ -37,21 +40,30 @@ __device__ inline bool isBorder(int token) {
 
 struct TileShape {
     float scale, softcap;
-    int window, numHeads, groupHeads;
+    int window, numHeads;
+    int groupHeads;   ///< query heads of a key-value head
+    int packedHeads;  ///< of a tile; they divide a group
 };
+
+/// As many heads of a group as divide it and leave a tile several rows.
+int packedHeadsOf(int groupHeads) {
+    int heads = groupHeads < kMostPacked ? groupHeads : kMostPacked;
+    while (groupHeads % heads != 0) --heads;
+    return heads;
+}
 
 /// The part of the rows that one launch computes, and how it goes about splits.
 struct Splits {
-    /// Of splits apart: [sequences, tiles * rows of a tile, numHeads, slots] entries of {largest score, sum
+    /// Of splits apart: [sequences, tiles * rows of a tile, numHeads, slots] results of {largest score, sum
     /// of weights, valueDim sums}. Of splits in one block: what its lanes have joined so far, for each block.
     float* partials = nullptr;
     bool apart = false;
     int count = 1;  ///< blocks along the splits of the longest sequence
-    int slots = 1;  ///< split s is entry s % slots: a window reaches few splits at once
+    int slots = 1;  ///< split s is result s % slots: a window reaches few splits at once
     int firstTile = 0, tiles = 1, firstSequence = 0;
 
-    __device__ size_t entry(int sequence, int row, int rowsOfTile, int head, int split, int numHeads) const {
-        return ((static_cast<size_t>(sequence) * static_cast<size_t>(tiles * rowsOfTile) +
+    __device__ size_t result(int sequence, int row, int tileRows, int head, int split, int numHeads) const {
+        return ((static_cast<size_t>(sequence) * static_cast<size_t>(tiles * tileRows) +
                  static_cast<size_t>(row)) *
                     static_cast<size_t>(numHeads) +
                 static_cast<size_t>(head)) *
@@ -66,24 +78,25 @@ template <KvType T, int kDim, int kTokens, int kM>
 __global__ void __launch_bounds__(kThreads, 2)
     tileKernel(float* out, const float* query, int queryStride, KvLayer layer, StepRows rows,
                BlockTables tables, TileShape shape, Splits splits) {
-    constexpr int kRows = 64 * kM, kTile = kTokens * kDim;
+    constexpr int kEntries = 64 * kM, kTile = kTokens * kDim;
     extern __shared__ __align__(512) __half halves[];
-    __half* queries = halves;                 // [kRows, kDim]
-    __half* buffers = halves + kRows * kDim;  // two of {keys, values} [kTokens, kDim]
+    __half* queries = halves;                    // [kEntries, kDim]
+    __half* buffers = halves + kEntries * kDim;  // two of {keys, values} [kTokens, kDim]
 
     letSuccessorStart();
     waitForPredecessor();
     // The last rows, which have the most to read, come first.
-    const int head = static_cast<int>(blockIdx.x), kvHead = head / shape.groupHeads;
+    const int heads = shape.packedHeads, firstHead = static_cast<int>(blockIdx.x) * heads,
+              kvHead = firstHead / shape.groupHeads, tileRows = kEntries / heads;
     const int rowTile = splits.tiles - 1 - static_cast<int>(blockIdx.y);
     const int local = static_cast<int>(blockIdx.z) / splits.count,
               split = static_cast<int>(blockIdx.z) % splits.count;
     const int sequence = splits.firstSequence + local;
     const int sequenceEnd = rows.rowStart[sequence + 1];
-    const int firstRow = rows.rowStart[sequence] + (splits.firstTile + rowTile) * kRows;
+    const int firstRow = rows.rowStart[sequence] + (splits.firstTile + rowTile) * tileRows;
     if (rows.rowStart[sequence] < rows.rows.decode || firstRow >= sequenceEnd) return;
-    const int count = min(kRows, sequenceEnd - firstRow);
-    const int lastPosition = rows.positions[firstRow + count - 1];
+    const int rowCount = min(tileRows, sequenceEnd - firstRow), count = rowCount * heads;
+    const int lastPosition = rows.positions[firstRow + rowCount - 1];
     const int firstVisible = shape.window > 0 ? max(0, rows.positions[firstRow] + 1 - shape.window) : 0;
     const int begin = splits.apart ? max(firstVisible, splitBegin(split)) : firstVisible;
     const int end = splits.apart ? min(lastPosition, splitBegin(split + 1) - 1) : lastPosition;
@@ -93,28 +106,29 @@ __global__ void __launch_bounds__(kThreads, 2)
     const int firstTile = begin / kTokens * kTokens;
     tokens.load(buffers, buffers + kTile, firstTile);
     commitCopies();
-    for (int i = static_cast<int>(threadIdx.x); i < kRows * (kDim / 8); i += kThreads) {
-        const int r = i / (kDim / 8), k = i % (kDim / 8) * 8;
+    for (int i = static_cast<int>(threadIdx.x); i < kEntries * (kDim / 8); i += kThreads) {
+        const int entry = i / (kDim / 8), k = i % (kDim / 8) * 8;
         uint4 eight{};
-        if (r < count && k < layer.keyDim)
-            eight = scaledHalves(
-                query + static_cast<size_t>(firstRow + r) * queryStride + head * layer.keyDim + k,
-                shape.scale);
-        *reinterpret_cast<uint4*>(queries + swizzled<kDim>(r, k / 8)) = eight;
+        if (entry < count && k < layer.keyDim)
+            eight = scaledHalves(query + static_cast<size_t>(firstRow + entry / heads) * queryStride +
+                                     (firstHead + entry % heads) * layer.keyDim + k,
+                                 shape.scale);
+        *reinterpret_cast<uint4*>(queries + swizzled<kDim>(entry, k / 8)) = eight;
     }
 
     const int lane = static_cast<int>(threadIdx.x % 32),
-              warpRow = static_cast<int>(threadIdx.x / 32) * 16 * kM;
-    const bool isActive = warpRow < count;
-    const int least = isActive ? rows.positions[firstRow + warpRow] : 0,
-              most = isActive ? rows.positions[firstRow + min(warpRow + 16 * kM, count) - 1] : -1;
+              warpEntry = static_cast<int>(threadIdx.x / 32) * 16 * kM;
+    const bool isActive = warpEntry < count;
+    const auto positionOf = [&](int entry) { return rows.positions[firstRow + entry / heads]; };
+    const int least = isActive ? positionOf(warpEntry) : 0,
+              most = isActive ? positionOf(min(warpEntry + 16 * kM, count) - 1) : -1;
     LaneRows<kDim, kTokens, kM> own;
 #pragma unroll
     for (int m = 0; m < kM; ++m)
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
-            const int row = warpRow + m * 16 + r * 8 + lane / 4;
-            own.positions[m][r] = row < count ? rows.positions[firstRow + row] : -1;
+            const int entry = warpEntry + m * 16 + r * 8 + lane / 4;
+            own.positions[m][r] = entry < count ? positionOf(entry) : -1;
         }
     own.clear();
 
@@ -134,7 +148,7 @@ __global__ void __launch_bounds__(kThreads, 2)
         // Tiles that no row of the warp sees would multiply by one and add zero.
         if (isActive && tile <= most && (shape.window == 0 || next > least + 1 - shape.window)) {
             const bool isPartlySeen = next - 1 > least || (shape.window > 0 && most - tile >= shape.window);
-            own.add(queries + warpRow * kDim, buffers + turn * 2 * kTile, buffers + (turn * 2 + 1) * kTile,
+            own.add(queries + warpEntry * kDim, buffers + turn * 2 * kTile, buffers + (turn * 2 + 1) * kTile,
                     tile, isPartlySeen, shape.window, shape.softcap, lane);
         }
         turn ^= 1;
@@ -154,13 +168,14 @@ __global__ void __launch_bounds__(kThreads, 2)
     for (int m = 0; m < kM; ++m)
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
-            const int row = warpRow + m * 16 + r * 8 + lane / 4;
-            if (row >= count) continue;
+            const int entry = warpEntry + m * 16 + r * 8 + lane / 4;
+            if (entry >= count) continue;
+            const int row = entry / heads, head = firstHead + entry % heads;
             float* to = out + (static_cast<size_t>(firstRow + row) * shape.numHeads + head) * valueDim;
             float divisor = own.totals[m][r];
             if (splits.apart) {
                 to = splits.partials +
-                     splits.entry(local, rowTile * kRows + row, kRows, head, split, shape.numHeads) *
+                     splits.result(local, rowTile * tileRows + row, tileRows, head, split, shape.numHeads) *
                          static_cast<size_t>(valueDim + 2);
                 if (lane % 4 == 0) to[0] = own.largest[m][r], to[1] = divisor;
                 to += 2;
@@ -174,34 +189,43 @@ __global__ void __launch_bounds__(kThreads, 2)
         }
 }
 
-/// One block for (row, query head, sequence).
-__global__ void __launch_bounds__(kThreads)
-    mergeKernel(float* out, StepRows rows, int rowsOfTile, int numHeads, int valueDim, int window,
-                Splits splits) {
+/// One block for (row, query head, sequence). Several splits are asked for at a time.
+__global__ void __launch_bounds__(kThreads) mergeKernel(float* out, StepRows rows, int tileRows, int numHeads,
+                                                        int valueDim, int window, Splits splits) {
+    constexpr int kAtOnce = 8;
     letSuccessorStart();
     waitForPredecessor();
     const int local = static_cast<int>(blockIdx.z), sequence = splits.firstSequence + local,
               head = static_cast<int>(blockIdx.y), within = static_cast<int>(blockIdx.x);
-    const int row = rows.rowStart[sequence] + splits.firstTile * rowsOfTile + within;
+    const int row = rows.rowStart[sequence] + splits.firstTile * tileRows + within;
     if (rows.rowStart[sequence] < rows.rows.decode || row >= rows.rowStart[sequence + 1]) return;
     const int position = rows.positions[row];
     const int first = window > 0 ? splitOf(max(0, position + 1 - window)) : 0, last = splitOf(position);
     for (int value = static_cast<int>(threadIdx.x); value < valueDim; value += kThreads) {
         float largest = -INFINITY, total = 0.0F, sum = 0.0F;
-        for (int split = first; split <= last; ++split) {
-            const float* entry =
-                splits.partials + splits.entry(local, within, rowsOfTile, head, split, numHeads) *
-                                      static_cast<size_t>(valueDim + 2);
-            const float own = entry[0];
-            if (own == -INFINITY) continue;
-            if (largest == -INFINITY) {
-                largest = own, total = entry[1], sum = entry[2 + value];
-                continue;
+        for (int some = first; some <= last; some += kAtOnce) {
+            float owns[kAtOnce], totals[kAtOnce], sums[kAtOnce];
+#pragma unroll
+            for (int i = 0; i < kAtOnce; ++i) {
+                const float* result = splits.partials + splits.result(local, within, tileRows, head,
+                                                                      min(some + i, last), numHeads) *
+                                                            static_cast<size_t>(valueDim + 2);
+                owns[i] = some + i <= last ? result[0] : -INFINITY;
+                totals[i] = result[1];
+                sums[i] = result[2 + value];
             }
-            const Joining joining(largest, own);
-            total = joining.sum(total, entry[1]);
-            sum = joining.sum(sum, entry[2 + value]);
-            largest = joining.largest;
+#pragma unroll
+            for (int i = 0; i < kAtOnce; ++i) {
+                if (owns[i] == -INFINITY) continue;
+                if (largest == -INFINITY) {
+                    largest = owns[i], total = totals[i], sum = sums[i];
+                    continue;
+                }
+                const Joining joining(largest, owns[i]);
+                total = joining.sum(total, totals[i]);
+                sum = joining.sum(sum, sums[i]);
+                largest = joining.largest;
+            }
         }
         out[(static_cast<size_t>(row) * numHeads + head) * valueDim + value] = sum / total;
     }
@@ -225,15 +249,15 @@ Splits splitsApart(int maxContextLength, int window) {
     splits.apart = true;
     splits.count = splitOf(maxContextLength - 1) + 1;
     // The rows of a tile and their windows reach so many splits at once.
-    const int reached = window > 0 ? ceilDiv(window + kMostRows, kShortSplit) + 1 : splits.count;
+    const int reached = window > 0 ? ceilDiv(window + kMostEntries, kShortSplit) + 1 : splits.count;
     splits.slots = reached < splits.count ? reached : splits.count;
     return splits;
 }
 
 /// Of the partials of one tile of rows.
-size_t tileFloats(int numHeads, int valueDim, const Splits& splits) {
-    return static_cast<size_t>(kMostRows) * static_cast<size_t>(numHeads) *
-           static_cast<size_t>(splits.slots) * static_cast<size_t>(valueDim + 2);
+size_t tileFloats(int tileRows, int numHeads, int valueDim, const Splits& splits) {
+    return static_cast<size_t>(tileRows) * static_cast<size_t>(numHeads) * static_cast<size_t>(splits.slots) *
+           static_cast<size_t>(valueDim + 2);
 }
 
 /// Whether the card has the shared memory for two blocks a multiprocessor with tiles of 128 rows; asked once.
@@ -262,8 +286,8 @@ struct PromptAttention {
 
     template <KvType T, int kDim, int kTokens, int kM>
     void run() const {
-        constexpr int kRows = 64 * kM;
-        const int tiles = ceilDiv(rows.maxRowsPerSequence, kRows);
+        const int tileRows = 64 * kM / shape.packedHeads, heads = shape.numHeads / shape.packedHeads;
+        const int tiles = ceilDiv(rows.maxRowsPerSequence, tileRows);
         if (rows.maxContextLength <= kShortSplit) {
             Splits whole;
             whole.tiles = tiles;
@@ -274,7 +298,7 @@ struct PromptAttention {
         Splits splits = splitsApart(rows.maxContextLength, shape.window);
         splits.partials = partials;
         // Rounds of blocks, a split each; splits apart are written and read once more.
-        const int blocks = tiles * shape.numHeads * rows.sequences;
+        const int blocks = tiles * heads * rows.sequences;
         const size_t joined = static_cast<size_t>(blocks) * kThreads *
                               static_cast<size_t>(LaneRows<kDim, kTokens, kM>::kFloats);
         if (joined <= room && 10 * ceilDiv(blocks, placesForBlocks()) * splits.count <=
@@ -285,7 +309,7 @@ struct PromptAttention {
             return launchTiles<T, kDim, kTokens, kM>(splits, rows.sequences);
         }
         // As many rows at a time as the workspace has entries for.
-        const int fit = static_cast<int>(room / tileFloats(shape.numHeads, layer.valueDim, splits));
+        const int fit = static_cast<int>(room / tileFloats(tileRows, shape.numHeads, layer.valueDim, splits));
         const int together = fit < rows.sequences ? fit : rows.sequences;
         const int tilesAtOnce = fit / together < tiles ? fit / together : tiles;
         for (int sequence = 0; sequence < rows.sequences; sequence += together)
@@ -296,8 +320,8 @@ struct PromptAttention {
                 splits.firstTile = first;
                 splits.tiles = tiles - first < tilesAtOnce ? tiles - first : tilesAtOnce;
                 launchTiles<T, kDim, kTokens, kM>(splits, sequences);
-                launch("mergeKernel", mergeKernel, dim3(splits.tiles * kRows, shape.numHeads, sequences),
-                       kThreads, 0, stream, out, rows, kRows, shape.numHeads, layer.valueDim, shape.window,
+                launch("mergeKernel", mergeKernel, dim3(splits.tiles * tileRows, shape.numHeads, sequences),
+                       kThreads, 0, stream, out, rows, tileRows, shape.numHeads, layer.valueDim, shape.window,
                        splits);
             }
     }
@@ -310,8 +334,8 @@ struct PromptAttention {
             tileKernel<T, kDim, kTokens, kM>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
         checkCuda(raised, "attention's shared memory");
         launch("tileKernel", tileKernel<T, kDim, kTokens, kM>,
-               dim3(shape.numHeads, splits.tiles, sequences * splits.count), kThreads, kShared, stream, out,
-               query, queryStride, layer, rows, tables, shape, splits);
+               dim3(shape.numHeads / shape.packedHeads, splits.tiles, sequences * splits.count), kThreads,
+               kShared, stream, out, query, queryStride, layer, rows, tables, shape, splits);
     }
 };
 
@@ -319,15 +343,15 @@ struct PromptAttention {
 
 size_t prefillPartialFloats(int numHeads, int valueDim, int maxContextLength, int window) {
     if (maxContextLength <= kShortSplit) return 0;
-    const size_t least = tileFloats(numHeads, valueDim, splitsApart(maxContextLength, window));
+    const size_t least = tileFloats(kMostEntries, numHeads, valueDim, splitsApart(maxContextLength, window));
     return least > kPartialFloats ? least : kPartialFloats;
 }
 
 void attendPrefill(float* out, const float* query, int queryStride, const KvLayer& layer,
                    const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
                    float* partials, cudaStream_t stream) {
-    const TileShape tile{shape.scale, shape.softcap, shape.window, shape.numHeads,
-                         shape.numHeads / layer.numKvHeads};
+    const int groupHeads = shape.numHeads / layer.numKvHeads, packedHeads = packedHeadsOf(groupHeads);
+    const TileShape tile{shape.scale, shape.softcap, shape.window, shape.numHeads, groupHeads, packedHeads};
     const PromptAttention attention{out, query, queryStride, layer, rows, tables, tile, partials, stream};
     const int dim = layer.keyDim > layer.valueDim ? layer.keyDim : layer.valueDim;
     dispatchKv(layer.type, [&]<KvType T>() {
@@ -335,8 +359,8 @@ void attendPrefill(float* out, const float* query, int queryStride, const KvLaye
         if (dim <= 128) {
             if (!takesLargeTiles()) return attention.run<T, 128, 32, 1>();
             // The same sums by more warps.
-            return rows.maxRowsPerSequence <= 64 ? attention.run<T, 128, 64, 1>()
-                                                 : attention.run<T, 128, 64, 2>();
+            return rows.maxRowsPerSequence * packedHeads <= kMostEntries ? attention.run<T, 128, 64, 1>()
+                                                                         : attention.run<T, 128, 64, 2>();
         }
         if (dim <= 256)
             return takesLargeTiles() ? attention.run<T, 256, 32, 1>() : attention.run<T, 256, 16, 1>();

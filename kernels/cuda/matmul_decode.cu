@@ -6,7 +6,6 @@
 // the same reads and products.
 #include <algorithm>
 
-#include "kernels/cuda/cluster.cuh"
 #include "kernels/cuda/row_tile.cuh"
 
 namespace kernels::detail {
@@ -172,79 +171,6 @@ __global__ void __launch_bounds__(kWarps * 32, (kMixedBlocks<kWarps>))
     writeSums(sums, product, rowTile, 1);
 }
 
-// Products that go on to the next product's input. 64 columns of the result are one group of that input, to
-// be quantised together.
-
-constexpr int kTilesPerGroup = 4;
-
-/// A row tile's sums to `gathered` [columns, 64]; zeros beyond the matrix. `thread` counts 0 .. 255.
-template <int kColumns>
-__device__ __forceinline__ void gatherSums(float* gathered, const float* partial, const float* rowScales,
-                                           const MatrixProduct& product, int rowTile, int rows, int thread) {
-    float* to = gathered + rowTile % kTilesPerGroup * 16;
-    for (int index = thread; index < rows * 16; index += kThreads) {
-        const int matrixRow = rowTile * 16 + index % 16, row = index / 16;
-        to[row * 64 + index % 16] = matrixRow < product.w.rows
-                                        ? sumSlices<kColumns>(partial, rowScales, product, row, matrixRow)
-                                        : 0.0F;
-    }
-}
-
-/// How many blocks of residualProductKernel have registers on a multiprocessor.
-template <int kColumnTiles, int kTiles>
-constexpr int kResidualBlocks = kTiles == 2        ? 1
-                                : kColumnTiles > 0 ? 2
-                                                   : 3;
-
-/// x -> residual += w x, and that normed but for its root mean square. Launch: a cluster of a group's four
-/// row tiles, kTiles of them in a block, eight warps each; the first block gathers the sums and quantises.
-/// Few registers matter more to a single row than spans under way: what else finds room beside a block begins
-/// earlier.
-template <DType T, int kColumnTiles, int kTiles>
-__global__ void __launch_bounds__(kTiles* kThreads, (kResidualBlocks<kColumnTiles, kTiles>))
-    residualProductKernel(const __grid_constant__ MatrixProduct product, ActivationView x, int rows,
-                          ResidualEnd end) {
-    constexpr int kColumns = columnsOf(kColumnTiles), kBlocks = kTilesPerGroup / kTiles;
-    constexpr bool kUncounted = TypeFacts<T>::kGroup == 32 || kTiles == 2;
-    __shared__ TileSums<kColumns> sums[kTiles];
-    __shared__ float gathered[kColumns * 64];
-    const int thread = static_cast<int>(threadIdx.x);
-    const int half = thread / kThreads, rowTile = kTiles * static_cast<int>(blockIdx.x) + half;
-    const int group = rowTile / kTilesPerGroup;
-    clusterArrive();
-    if (rowTile < product.w.rowTiles)
-        multiplyRowTile<T, kColumnTiles, kColumnTiles == 1, kUncounted>(product, rowTile, x, rows,
-                                                                        ownWarp() % kDecodeWarps, sums[half]);
-    __syncthreads();
-    clusterWait();
-    gatherSums<kColumns>(inBlockOfCluster(gathered, 0), sums[half].partial, sums[half].rowScales, product,
-                         rowTile, rows, thread % kThreads);
-    clusterArrive();
-    if (blockIdx.x % kBlocks != 0) return;
-    const int row = thread / 8, own = thread % 8 * 8;
-    const int column = group * 64 + own, width = end.out.width;
-    const bool there = row < rows;
-    float* residual = end.residual + static_cast<size_t>(row) * width;
-    float values[8] = {}, norm[8] = {};
-    if (there) {
-        loadEight(residual, column, width, values);
-        loadEight(end.norm, column, width, norm);
-    }
-    clusterWait();
-    if (ownWarp() * 4 >= rows) return;
-    if (there) {
-#pragma unroll
-        for (int i = 0; i < 8; ++i) values[i] = __fadd_rn(values[i], gathered[row * 64 + own + i]);
-        storeEight(residual, column, width, values);
-    }
-    const size_t index = static_cast<size_t>(row) * end.out.groups + group;
-    const float squares = groupSquares(values);
-    if (there && own == 0) end.out.squares[index] = squares;
-#pragma unroll
-    for (int i = 0; i < 8; ++i) values[i] *= norm[i];
-    quantiseEights(end.out.quants + index * 64, end.out.facts + index, values, there);
-}
-
 /// Float matrices: one warp a matrix row, bfloat16 activations, every lane's sum over its own columns, then
 /// across lanes.
 __global__ void __launch_bounds__(kThreads) plainKernel(MatrixProduct product, ActivationView x) {
@@ -297,20 +223,6 @@ void launchTiles(const ProductSet& set, const ActivationView& x, int rows, cudaS
     }
 }
 
-/// Calls run with the number of column tiles for each 16 rows.
-template <class Run>
-void forSixteens(int rows, Run&& run) {
-    for (int first = 0; first < rows; first += 16) {
-        const int count = std::min(rows - first, 16);
-        if (count == 1)
-            run.template operator()<0>(first, count);
-        else if (count <= 8)
-            run.template operator()<1>(first, count);
-        else
-            run.template operator()<2>(first, count);
-    }
-}
-
 /// All products of `set` are of type T; rows are taken 16 at a time.
 template <DType T>
 void launchSet(ProductSet set, const ActivationView& x, int rows, cudaStream_t stream) {
@@ -339,36 +251,7 @@ bool launchMixed(ProductSet set, const MatrixProduct& last, int count, const Act
     });
 }
 
-template <DType T>
-void launchResidual(const MatrixProduct& product, const ActivationView& x, int rows, const ResidualEnd& end,
-                    cudaStream_t stream) {
-    forSixteens(rows, [&]<int kColumnTiles>(int first, int count) {
-        const ResidualEnd from{end.out.from(first), end.residual + static_cast<size_t>(first) * end.out.width,
-                               end.norm};
-        const auto run = [&]<int kTiles>() {
-            constexpr int kBlocks = kTilesPerGroup / kTiles;
-            launchClusters("residualProductKernel", residualProductKernel<T, kColumnTiles, kTiles>, kBlocks,
-                           dim3(static_cast<unsigned>(kBlocks * end.out.groups)), kTiles * kThreads, 0,
-                           stream, product, x.from(first), count, from);
-        };
-        // Two row tiles a block are faster where all blocks are there at once, one a multiprocessor.
-        if (2 * end.out.groups <= multiprocessors())
-            run.template operator()<2>();
-        else
-            run.template operator()<1>();
-    });
-}
-
 }  // namespace
-
-bool endsProducts(DType type) {
-    return !isPlain(type) && overlapsLaunches();
-}
-
-void matmulResidual(const MatrixProduct& product, const ActivationView& x, int rows, const ResidualEnd& end,
-                    cudaStream_t stream) {
-    dispatchQuantised(product.w.type, [&]<DType T>() { launchResidual<T>(product, x, rows, end, stream); });
-}
 
 void matmulDecode(std::span<const MatrixProduct> products, const ActivationView& x, int rows,
                   cudaStream_t stream) {

@@ -1,15 +1,13 @@
 // Products of a short prompt's rows: what a chat's next turn waits for. Unpacking a matrix to bfloat16 costs
-// the same for one row as for a thousand; here it happens in shared memory, on the way to the tensor cores,
-// so that the packed matrix is all that is read.
+// the same for one row as for a thousand; here it happens in registers, on the way to the tensor cores, so
+// that the packed matrix is all that is read. Matrices of few row tiles go to matmul_few_tiles.cu.
 //
-// Launch: a block for two row tiles (32 matrix rows) and 32 activation rows. Span by span eight warps unpack
-// a tile of 64 columns each into fragments in shared memory, while four others multiply the span before,
-// eight activation rows each. A sum is one chain over all columns, as the prefill product's are, so columns
-// cannot be shared out, and the chain's latency is what a span takes at least. Weights are asked for three
-// spans ahead, activations come through a ring of three.
-#include <algorithm>
-
+// Launch: two blocks a multiprocessor as far as that goes, each of their warps with one row tile (16 matrix
+// rows) and all activation rows: what a lane unpacks is its own operand of the tensor cores. A sum is one
+// chain over all columns, as the prefill product's are, so columns cannot be shared out. Spans (256 columns)
+// of weights are asked for ahead in registers; spans of activations come through a ring in shared memory.
 #include "kernels/cuda/activations.cuh"
+#include "kernels/cuda/few_tiles.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/matmul_few_rows.h"
 #include "kernels/cuda/mma.cuh"
@@ -20,229 +18,232 @@
 namespace kernels::detail {
 namespace {
 
-constexpr int kRowTiles = 2;  ///< of a block
-constexpr int kUnpackWarps = kRowTiles * kSpanTiles, kMultiplyWarps = 4;
-constexpr int kThreads = (kUnpackWarps + kMultiplyWarps) * 32;
-constexpr int kRows = 8 * kMultiplyWarps;            ///< activation rows of a block
-constexpr int kColumns = 64 * kSpanTiles;            ///< of a span
-constexpr int kSteps = kColumns / 16;                ///< products of a span, one after the other
-constexpr int kFragments = kRowTiles * kSteps * 32;  ///< uint4 of a span
-constexpr int kHeld = 3;                             ///< spans that an unpacking warp has asked for
-constexpr int kStages = 3;                           ///< spans of activations under way
-constexpr int kSharedBytes =
-    2 * kFragments * static_cast<int>(sizeof(uint4)) + kStages * kRows * kColumns * 2;
+constexpr int kMaxWarps = 8;               ///< of a block
+constexpr int kBlocks = 2;                 ///< a multiprocessor
+constexpr int kColumns = 64 * kSpanTiles;  ///< of a span
+constexpr int kStages = 3;                 ///< spans of activations under way
 
-/// A warp's tile of a span, as loaded.
-template <DType T>
-struct HeldTile {
-    LaneTile<T> tile;
-    uint2 supers;
+/// Values of a stage, for eight activation rows a column tile.
+constexpr int stageValues(int columnTiles) {
+    return columnTiles * 8 * kColumns;
+}
+constexpr int sharedBytes(int columnTiles) {
+    return kStages * stageValues(columnTiles) * static_cast<int>(sizeof(__nv_bfloat16));
+}
 
-    /// Tile `which` of span `span` of a row tile, if it is there. Most spans are full and need no counting.
-    __device__ __forceinline__ void load(const PackedMatrix& w, const std::byte* rowTile, int span, int which,
-                                         int lane) {
-        if (span >= w.spans) return;
-        const int tiles = spanTiles(w, span);
-        const std::byte* data = rowTile + span * SpanLayout<T>::kFullBytes;
-        if (tiles == kSpanTiles)
-            load(data, SpanLayout<T>{kSpanTiles}, which, lane);
-        else if (which < tiles)
-            load(data, SpanLayout<T>{tiles}, which, lane);
-    }
+/// A warp's row tile by up to 8 kColumnTiles activation rows, span by span.
+template <DType T, int kColumnTiles>
+class RowTile {
+  public:
+    /// Full spans that are held in registers: the one at hand, whose tiles are replaced as they are used, and
+    /// one more where that spills nothing.
+    static constexpr int kHeld = kColumnTiles > 4 || T == DType::Q5_1 || T == DType::Q8_0 ? 1 : 2;
 
-    /// To fragments [4 steps][lane]: a lane's four columns 4 t .. 4 t + 3 are two words of the fragments of
-    /// lanes 2 (t mod 2) and the next, in the half of the columns that t / 2 names.
-    __device__ __forceinline__ void unpack(uint4* fragments, int lane) const {
-        const int g = lane / 4, t = lane % 4;
-        uint32_t registers[8];
-        unpackTile<T>(tile, registers);
-        const LaneScale<T> scale(tile, supers);
+    __device__ __forceinline__ RowTile(const PackedMatrix& w, int rowTile, int lane)
+        : data_(spanData<T>(w, rowTile, 0)), full_(w.kTiles / kSpanTiles), lane_(lane) {
+        if (full_ == 0) return;
 #pragma unroll
-        for (int quarter = 0; quarter < 4; ++quarter) {
-            const uint2 low = unpackFour<T>(scale, registers, quarter, 0),
-                        high = unpackFour<T>(scale, registers, quarter, 1);
-            uint4* to = fragments + quarter * 32 + g * 4 + t % 2 * 2;
-            reinterpret_cast<uint2*>(to)[t / 2] = {low.x, high.x};
-            reinterpret_cast<uint2*>(to + 1)[t / 2] = {low.y, high.y};
+        for (int held = 0; held < kHeld; ++held) {
+#pragma unroll
+            for (int i = 0; i < kSpanTiles; ++i) load(held_[held], at(held), i);
         }
     }
 
-  private:
-    __device__ __forceinline__ void load(const std::byte* span, SpanLayout<T> layout, int which, int lane) {
-        tile = loadTile<T>(span, layout, which, lane);
-        supers = loadSupers<T>(span, layout, lane);
+    /// Adds full span `span`, which is held in place kPlace, and asks for the one that takes its place.
+    template <int kPlace>
+    __device__ __forceinline__ void addFull(int span, const __nv_bfloat16* activations) {
+        Held& held = held_[kPlace];
+        const std::byte* ahead = at(span + kHeld);
+        const FragmentAddress<kColumns> rows(activations, lane_ % 8, lane_ / 8);
+#pragma unroll
+        for (int i = 0; i < kSpanTiles; ++i) {
+            const Unpacked unpacked(held.tiles[i], held.supers);
+            load(held, ahead, i);
+            addTile(unpacked, rows, i);
+        }
     }
+
+    /// Adds the `tiles` tiles of the last span.
+    __device__ __forceinline__ void addPart(int tiles, const __nv_bfloat16* activations) {
+        const std::byte* data = data_ + full_ * SpanLayout<T>::kFullBytes;
+        const SpanLayout<T> layout{tiles};
+        const uint2 supers = loadSupers<T>(data, layout, lane_);
+        const FragmentAddress<kColumns> rows(activations, lane_ % 8, lane_ / 8);
+#pragma unroll
+        for (int i = 0; i < kSpanTiles - 1; ++i)
+            if (i < tiles) addTile(Unpacked(loadTile<T>(data, layout, i, lane_), supers), rows, i);
+    }
+
+    /// Columns firstRow + this tile's of rows < `rows` of the result.
+    __device__ __forceinline__ void store(const MatrixProduct& product, int firstRow, int rows) const {
+        const int g = lane_ / 4, t = lane_ % 4;
+#pragma unroll
+        for (int n = 0; n < kColumnTiles; ++n)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+                const int matrixRow = firstRow + g + i / 2 * 8, row = n * 8 + 2 * t + i % 2;
+                if (matrixRow < product.w.rows && row < rows)
+                    product.out[static_cast<size_t>(row) * product.outStride + matrixRow] = sums_[n][i];
+            }
+    }
+
+  private:
+    struct Held {
+        LaneTile<T> tiles[kSpanTiles];
+        uint2 supers;
+    };
+    struct Unpacked {
+        uint32_t quants[8];
+        LaneScale<T> scale;
+
+        __device__ __forceinline__ Unpacked(const LaneTile<T>& tile, uint2 supers) : scale(tile, supers) {
+            unpackTile<T>(tile, quants);
+        }
+    };
+
+    /// Of a full span; of the last one, if there is no such span.
+    __device__ __forceinline__ const std::byte* at(int span) const {
+        return data_ + min(span, full_ - 1) * SpanLayout<T>::kFullBytes;
+    }
+    /// Tile i of a full span, and with the last one the span's super-scales.
+    __device__ __forceinline__ void load(Held& to, const std::byte* span, int i) {
+        constexpr SpanLayout<T> kLayout{kSpanTiles};
+        to.tiles[i] = loadTile<T>(span, kLayout, i, lane_);
+        if (i == kSpanTiles - 1) to.supers = loadSupers<T>(span, kLayout, lane_);
+    }
+    /// Tile i of the span whose rows these are.
+    __device__ __forceinline__ void addTile(const Unpacked& tile, const FragmentAddress<kColumns>& rows,
+                                            int i) {
+#pragma unroll
+        for (int pair = 0; pair < 2; ++pair) {
+            uint32_t values[kColumnTiles][4];  // of two steps
+#pragma unroll
+            for (int n = 0; n < kColumnTiles; ++n) loadMatrices(values[n], rows.at(n * 8, i * 8 + pair * 4));
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+                const int quarter = pair * 2 + half;
+                const uint2 low = unpackFour<T>(tile.scale, tile.quants, quarter, 0),
+                            high = unpackFour<T>(tile.scale, tile.quants, quarter, 1);
+#pragma unroll
+                for (int n = 0; n < kColumnTiles; ++n)
+                    mmaBf16(sums_[n], {low.x, high.x, low.y, high.y}, values[n][2 * half],
+                            values[n][2 * half + 1]);
+            }
+        }
+    }
+
+    const std::byte* data_;
+    int full_, lane_;  ///< full spans
+    Held held_[kHeld];
+    float sums_[kColumnTiles][4] = {};
 };
 
-/// Copies spans of all activation rows to shared memory, one after the other; zeros beyond the rows and
-/// columns. A multiplying warp copies every fourth row, a lane eight columns of it.
+/// Copies spans of all activation rows to shared memory, as FragmentAddress finds them; zeros beyond the
+/// columns. A warp copies every so many-th row, a lane eight columns of it.
 class ActivationCopies {
   public:
     __device__ __forceinline__ ActivationCopies(const __nv_bfloat16* x, int width, int rows, int warp,
-                                                int lane)
+                                                int warps, int lane)
         : from_(x + static_cast<size_t>(warp) * width + lane * 8),
-          width_(width),
+          step_(warps * width),
           column_(lane * 8),
-          rows_(rows - warp),
-          to_(swizzled<kColumns>(warp, lane)),
-          swapped_(swizzled<kColumns>(warp + 4, lane)) {}
+          width_(width),
+          rows_(rows),
+          warp_(warp),
+          warps_(warps),
+          lane_(lane) {}
 
-    __device__ __forceinline__ void copyNext(__nv_bfloat16* tile) {
+    /// The next span's, if there is one.
+    __device__ __forceinline__ void copyNext(__nv_bfloat16* stage) {
+        const bool there = column_ < width_;
         const __nv_bfloat16* from = from_;
-        const int rows = column_ < width_ ? rows_ : 0;
-#pragma unroll
-        for (int i = 0; i < kRows / kMultiplyWarps; ++i, from += kMultiplyWarps * width_)
-            copySixteen(tile + (i % 2 == 0 ? to_ : swapped_) + i / 2 * 8 * kColumns,
-                        i * kMultiplyWarps < rows ? from : from_, i * kMultiplyWarps < rows);
-        from_ += kColumns;
-        column_ += kColumns;
+#pragma unroll 4
+        for (int row = warp_; row < rows_; row += warps_) {
+            copySixteen(stage + swizzled<kColumns>(row, lane_), from, there);
+            if (there) from += step_;
+        }
         commitCopies();
+        if (column_ + kColumns < width_) from_ += kColumns;
+        column_ += kColumns;
     }
 
   private:
     const __nv_bfloat16* from_;
-    int width_, column_, rows_;
-    int to_, swapped_;  ///< of the first row and of the one after, whose chunks lie in another order
+    int step_, column_, width_, rows_, warp_, warps_, lane_;
 };
 
-/// Unpacking and multiplying warps meet, each at a place of its own.
-__device__ __forceinline__ void meet() {
-    asm volatile("barrier.sync 1, %0;" ::"n"(kThreads) : "memory");
-}
-
-/// The operands of two steps.
-struct StepOperands {
-    uint4 weights[kRowTiles][2];
-    uint32_t rows[4];
-
-    __device__ __forceinline__ void load(const uint4* fragments, const FragmentAddress<kColumns>& row,
-                                         int pair) {
-        loadMatrices(rows, row.at(0, pair * 4));
-#pragma unroll
-        for (int r = 0; r < kRowTiles; ++r)
-#pragma unroll
-            for (int half = 0; half < 2; ++half)
-                weights[r][half] = fragments[(r * kSteps + pair * 2 + half) * 32];
-    }
-};
-
-/// kTiles tiles of a span by eight activation rows. Operands are loaded a pair of steps ahead: a chain's
-/// products wait for one another already.
-template <int kTiles>
-__device__ __forceinline__ void multiplySpan(float (&sums)[kRowTiles][4], const uint4* fragments,
-                                             const FragmentAddress<kColumns>& row) {
-    StepOperands at, next;
-    at.load(fragments, row, 0);
-#pragma unroll
-    for (int pair = 0; pair < 2 * kTiles; ++pair) {
-        if (pair + 1 < 2 * kTiles) next.load(fragments, row, pair + 1);
-#pragma unroll
-        for (int half = 0; half < 2; ++half)
-#pragma unroll
-            for (int r = 0; r < kRowTiles; ++r)
-                mmaBf16(sums[r], at.weights[r][half], at.rows[2 * half], at.rows[2 * half + 1]);
-        at = next;
-    }
-}
-
-template <DType T>
-__device__ __forceinline__ void multiplyRowTiles(const MatrixProduct& product, int firstRowTile,
-                                                 const __nv_bfloat16* x, int rows, std::byte* memory) {
-    auto* fragments = reinterpret_cast<uint4*>(memory);  // [2][kRowTiles][kSteps][32]
-    auto* activations = reinterpret_cast<__nv_bfloat16*>(fragments + 2 * kFragments);  // [kStages] tiles
+/// Row tile `rowTile` of a product; beyond the last one it takes part without writing.
+template <DType T, int kColumnTiles>
+__device__ __forceinline__ void multiplyRowTile(const MatrixProduct& product, int rowTile,
+                                                const __nv_bfloat16* x, int rows, __nv_bfloat16* memory) {
+    using Tile = RowTile<T, kColumnTiles>;
     const PackedMatrix& w = product.w;
     const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
-    if (warp >= kMultiplyWarps) {
-        const int which = (warp - kMultiplyWarps) % kSpanTiles, r = (warp - kMultiplyWarps) / kSpanTiles;
-        const std::byte* data = spanData<T>(w, min(firstRowTile + r, w.rowTiles - 1), 0);
-        fragments += (r * kSteps + which * 4) * 32;
-        HeldTile<T> held[kHeld];
-#pragma unroll
-        for (int i = 0; i < kHeld; ++i) held[i].load(w, data, i, which, lane);
-        letSuccessorStart();
-        for (int first = 0; first < w.spans; first += kHeld) {
-#pragma unroll
-            for (int i = 0; i < kHeld; ++i) {
-                const int span = first + i;
-                if (span >= w.spans) break;
-                if (which < spanTiles(w, span)) held[i].unpack(fragments + span % 2 * kFragments, lane);
-                held[i].load(w, data, span + kHeld, which, lane);
-                meet();
-            }
-        }
-        return;
-    }
-    const auto stage = [&](int span) { return activations + span % kStages * kRows * kColumns; };
-    ActivationCopies copies(x, w.columns, rows, warp, lane);
+    Tile tile(w, min(rowTile, w.rowTiles - 1), lane);
     letSuccessorStart();
     waitForPredecessor();
-    copies.copyNext(stage(0));
-    copies.copyNext(stage(1));
-    float sums[kRowTiles][4] = {};
-    for (int span = 0; span < w.spans; ++span) {
-        waitForCopies<1>();
-        meet();
-        if (warp * 8 < rows) {
-            const FragmentAddress<kColumns> row(stage(span), warp * 8 + lane % 8, lane / 8);
-            const uint4* own = fragments + span % 2 * kFragments + lane;
-            switch (spanTiles(w, span)) {
-                case 4:
-                    multiplySpan<4>(sums, own, row);
-                    break;
-                case 3:
-                    multiplySpan<3>(sums, own, row);
-                    break;
-                case 2:
-                    multiplySpan<2>(sums, own, row);
-                    break;
-                default:
-                    multiplySpan<1>(sums, own, row);
-            }
-        }
-        copies.copyNext(stage(span + 2));
+    ActivationCopies copies(x, w.columns, rows, warp, static_cast<int>(blockDim.x / 32), lane);
+    const auto stage = [&](int span) { return memory + span % kStages * stageValues(kColumnTiles); };
+#pragma unroll
+    for (int span = 0; span < kStages - 1; ++span) copies.copyNext(stage(span));
+    const auto enter = [&](int span) {
+        waitForCopies<kStages - 2>();
+        __syncthreads();  // all are through with the span before, whose place the next copies take
+        copies.copyNext(stage(span + kStages - 1));
+        return stage(span);
+    };
+    const int full = w.kTiles / kSpanTiles, left = w.kTiles % kSpanTiles;
+    for (int span = 0; span < full; span += Tile::kHeld) {
+        tile.template addFull<0>(span, enter(span));
+        if constexpr (Tile::kHeld > 1)
+            if (span + 1 < full) tile.template addFull<1>(span + 1, enter(span + 1));
     }
-#pragma unroll
-    for (int r = 0; r < kRowTiles; ++r)
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            const int matrixRow = (firstRowTile + r) * 16 + lane / 4 + i / 2 * 8,
-                      row = warp * 8 + 2 * (lane % 4) + i % 2;
-            if (matrixRow < w.rows && row < rows)
-                product.out[static_cast<size_t>(row) * product.outStride + matrixRow] = sums[r][i];
-        }
+    if (left > 0) tile.addPart(left, enter(full));
+    if (rowTile < w.rowTiles) tile.store(product, rowTile * 16, rows);
 }
 
-/// Matrices of one type, or of two: K_M mixes keep V in more bits than Q and K.
-template <DType T, DType U>
-__global__ void __launch_bounds__(kThreads, 2)
+/// Matrices of one type, or of two: K_M mixes keep V in more bits than Q and K. All have the same columns.
+template <DType T, DType U, int kColumnTiles>
+__global__ void __launch_bounds__(kMaxWarps * 32, kBlocks)
     fewRowsKernel(const __grid_constant__ ProductSet set, const __nv_bfloat16* x, int rows) {
-    extern __shared__ __align__(512) std::byte memory[];
-    const int which = set.productOf(static_cast<int>(blockIdx.x));
-    const int firstRowTile = (static_cast<int>(blockIdx.x) - set.firstTile[which]) * kRowTiles;
-    if (T == U || set.products[which].w.type == T)
-        multiplyRowTiles<T>(set.products[which], firstRowTile, x, rows, memory);
+    extern __shared__ __align__(512) __nv_bfloat16 memory[];
+    const int tile = static_cast<int>(blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32);
+    const int which = set.productOf(min(tile, set.firstTile[kMaxProducts] - 1));
+    const MatrixProduct& product = set.products[which];
+    const int rowTile = tile - set.firstTile[which];
+    if (T == U || product.w.type == T)
+        multiplyRowTile<T, kColumnTiles>(product, rowTile, x, rows, memory);
     else
-        multiplyRowTiles<U>(set.products[which], firstRowTile, x, rows, memory);
+        multiplyRowTile<U, kColumnTiles>(product, rowTile, x, rows, memory);
+}
+
+/// Row tiles a block, so that all multiprocessors have as many, in as few rounds as warps allow.
+int tilesPerBlock(int tiles) {
+    const int each = ceilDiv(tiles, kBlocks * multiprocessors());
+    return ceilDiv(each, ceilDiv(each, kMaxWarps));
 }
 
 template <DType T, DType U>
-void launchSet(ProductSet set, const ActivationView& x, int firstRow, int rows, cudaStream_t stream) {
-    static const cudaError_t raised =
-        cudaFuncSetAttribute(fewRowsKernel<T, U>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
-    checkCuda(raised, "shared memory of a product");
-    for (int first = 0; first < rows; first += kRows) {
-        launch("fewRowsKernel", fewRowsKernel<T, U>, dim3(static_cast<unsigned>(set.firstTile[kMaxProducts])),
-               kThreads, kSharedBytes, stream, set,
-               x.values + static_cast<size_t>(firstRow + first) * x.width, std::min(kRows, rows - first));
-        set.skipRows(kRows);
-    }
+void launchSet(const ProductSet& set, const ActivationView& x, int firstRow, int rows, cudaStream_t stream) {
+    if (areFewTiles(set)) return multiplyFewTiles(set, x, firstRow, rows, stream);
+    forColumnTiles(rows, [&]<int kColumnTiles>() {
+        static const cudaError_t raised =
+            cudaFuncSetAttribute(fewRowsKernel<T, U, kColumnTiles>,
+                                 cudaFuncAttributeMaxDynamicSharedMemorySize, sharedBytes(kColumnTiles));
+        checkCuda(raised, "shared memory of a product");
+        const int tiles = set.firstTile[kMaxProducts], warps = tilesPerBlock(tiles);
+        launch("fewRowsKernel", fewRowsKernel<T, U, kColumnTiles>,
+               dim3(static_cast<unsigned>(ceilDiv(tiles, warps))), warps * 32, sharedBytes(kColumnTiles),
+               stream, set, x.values + static_cast<size_t>(firstRow) * x.width, rows);
+    });
 }
 
 }  // namespace
 
 bool multipliesFewRows() {
-    static const bool can = deviceAttribute(cudaDevAttrComputeCapabilityMajor) >= 8 &&
-                            deviceAttribute(cudaDevAttrMaxSharedMemoryPerBlockOptin) >= kSharedBytes;
+    static const bool can =
+        deviceAttribute(cudaDevAttrComputeCapabilityMajor) >= 8 &&
+        deviceAttribute(cudaDevAttrMaxSharedMemoryPerBlockOptin) >= sharedBytes(kFewRows / 8);
     return can;
 }
 
@@ -259,7 +260,7 @@ void multiplyFewRows(std::span<const MatrixProduct> products, const ActivationVi
                 if (second != first || !dispatchPair(first, product.w.type, [&]<DType, DType>() {})) break;
                 second = product.w.type;
             }
-            set.place(count++, product, ceilDiv(product.w.rowTiles, kRowTiles));
+            set.place(count++, product, product.w.rowTiles);
         }
         products = products.subspan(static_cast<size_t>(count));
         if (first == second)

@@ -189,11 +189,13 @@ __device__ inline Affine unpackScale(uint32_t scales, uint32_t minimums, uint32_
     }
 }
 
-/// Scales and minimums of a lane's two rows of a tile: of row g + 8 half, group `index`.
+/// Scales and minimums of a lane's two rows of a tile: of row g + 8 half, group `index`. Rounded to bfloat16,
+/// twice in a word each, which moves a value by less than its own rounding to bfloat16 does in the middle of
+/// its range.
 template <DType T>
 struct LaneScale {
     static constexpr int kGroups = 64 / TypeFacts<T>::kGroup;
-    Affine affine[2][kGroups];
+    __nv_bfloat162 scale[2][kGroups], minimum[2][kGroups];
 
     __device__ __forceinline__ LaneScale(const LaneTile<T>& tile, uint2 supers) {
 #pragma unroll
@@ -203,28 +205,42 @@ struct LaneScale {
                 uint32_t minimums = 0;
                 if constexpr (TypeFacts<T>::kMinimums)
                     minimums = half == 0 ? tile.minimums.x : tile.minimums.y;
-                affine[half][index] = unpackScale<T>(half == 0 ? tile.scales.x : tile.scales.y, minimums,
+                const Affine affine = unpackScale<T>(half == 0 ? tile.scales.x : tile.scales.y, minimums,
                                                      half == 0 ? supers.x : supers.y, index);
+                // Two at a time is the fast conversion.
+                scale[half][index] = __floats2bfloat162_rn(affine.scale, affine.scale);
+                minimum[half][index] = __floats2bfloat162_rn(affine.minimum, affine.minimum);
             }
     }
 };
 
-/// The values of row g + 8 half of a tile, columns 16 quarter + 4 t + 0..3, as pairs of bfloat16. `registers`
-/// from unpackTile.
+/// Bytes `first` and `first` + 2 of a register of quants as bfloat16 numbers, which hold them exactly.
+template <DType T>
+__device__ __forceinline__ __nv_bfloat162 quantPair(uint32_t quants, int first) {
+    if constexpr (TypeFacts<T>::kLookup || TypeFacts<T>::kBytes) {
+        return __floats2bfloat162_rn(signedByteAt(quants, first), signedByteAt(quants, first + 2));
+    } else {
+        // Below 128 a quant becomes the last bits of 128, which leaves again.
+        uint32_t words = 0;
+        // (a & b) | c, which is one instruction.
+        asm("lop3.b32 %0, %1, %2, %3, 0xEA;"
+            : "=r"(words)
+            : "r"(quants >> (8 * first)), "n"(0x00FF00FF), "n"(0x43004300));
+        return __hsub2(*reinterpret_cast<const __nv_bfloat162*>(&words), __float2bfloat162_rn(128.0F));
+    }
+}
+
+/// The values of row g + 8 half of a tile, columns 16 quarter + columnInStep(t, 0 and 2), then (1 and 3).
+/// `registers` from unpackTile.
 template <DType T>
 __device__ __forceinline__ uint2 unpackFour(const LaneScale<T>& scale, const uint32_t (&registers)[8],
                                             int quarter, int half) {
-    using Facts = TypeFacts<T>;
-    const Affine a = scale.affine[half][Facts::kGroup == 16 ? quarter : quarter / 2];
+    const int group = TypeFacts<T>::kGroup == 16 ? quarter : quarter / 2;
     const uint32_t quants = registers[quarter / 2 * 4 + quarter % 2 * 2 + half];
-    float values[4];
+    __nv_bfloat162 pairs[2];
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-        const float quant = Facts::kLookup || Facts::kBytes ? signedByteAt(quants, j) : byteAt(quants, j);
-        values[j] = fmaf(a.scale, quant, a.minimum);
-    }
-    const __nv_bfloat162 pairs[2] = {__floats2bfloat162_rn(values[0], values[1]),
-                                     __floats2bfloat162_rn(values[2], values[3])};
+    for (int i = 0; i < 2; ++i)
+        pairs[i] = __hfma2(quantPair<T>(quants, i), scale.scale[half][group], scale.minimum[half][group]);
     return *reinterpret_cast<const uint2*>(pairs);
 }
 
@@ -236,8 +252,8 @@ __device__ inline float packedValue(const PackedMatrix& w, int row, int column) 
     const SpanLayout<T> layout{spanTiles(w, column / 256)};
     const int tile = column / 64 % kSpanTiles;
     const int g = row % 8, h = row / 8 % 2, k = column % 64;
-    const int lane = g * 4 + k / 4 % 4, byte = 8 * (k % 4);
-    const int r = k / 32 * 4 + k / 16 % 2 * 2 + h;  // register number
+    const int lane = g * 4 + k % 8 / 2, byte = 8 * (k % 2 * 2 + k / 8 % 2);  // of columnInStep()
+    const int r = k / 32 * 4 + k / 16 % 2 * 2 + h;                           // register number
     const auto word = [span](int offset, int index) {
         return reinterpret_cast<const uint32_t*>(span + offset)[index];
     };

@@ -28,7 +28,7 @@ __global__ void repackQuants(PackedMatrix w, StoredRows stored, int tiles) {
     for (int r = 0; r < 8; ++r) {
         const int row = rowTile * 16 + lane / 4 + 8 * (r % 2);
         for (int j = 0; j < 4; ++j) {
-            const int k = kTile * 64 + r / 4 * 32 + r / 2 % 2 * 16 + lane % 4 * 4 + j;
+            const int k = kTile * 64 + r / 4 * 32 + r / 2 % 2 * 16 + columnInStep(lane % 4, j);
             uint32_t q = 0;
             if (row < stored.count && k < stored.columns)
                 q = storedQuant<T>(stored.data + row * stored.rowBytes + k / kBlock.elements * kBlock.bytes,
@@ -79,7 +79,8 @@ __global__ void repackScales(PackedMatrix w, StoredRows stored, int tiles) {
             store(layout.supers(), within % 8 * 2 + within / 8, storedSupers<T>(data, k));
 }
 
-/// One warp a tile: every lane turns its 32 quants into values and writes four adjacent ones at a time.
+/// One warp a tile: every lane turns its 32 quants into values. Neighbouring lanes exchange pairs of columns,
+/// so that each writes four adjacent ones at a time.
 template <DType T>
 __global__ void __launch_bounds__(kThreads)
     unpackTiles(__nv_bfloat16* out, PackedMatrix w, int firstRow, int count) {
@@ -95,16 +96,18 @@ __global__ void __launch_bounds__(kThreads)
     uint32_t r[8];
     unpackTile<T>(tile, r);
     const LaneScale<T> scale(tile, supers);
+    const bool isOdd = t % 2 != 0;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
         const int row = rowTile * 16 + g + 8 * h;
-        if (row >= count) continue;
+        __nv_bfloat16* to = out + static_cast<size_t>(row) * w.columns;
 #pragma unroll
         for (int quarter = 0; quarter < 4; ++quarter) {
-            const int column = kTile * 64 + quarter * 16 + t * 4;
-            if (column >= w.columns) continue;
-            *reinterpret_cast<uint2*>(out + static_cast<size_t>(row) * w.columns + column) =
-                unpackFour<T>(scale, r, quarter, h);
+            const uint2 own = unpackFour<T>(scale, r, quarter, h);  // columns 2 t, 2 t + 1 and eight further
+            const uint32_t other = __shfl_xor_sync(0xffffffffU, isOdd ? own.x : own.y, 1);
+            const int column = kTile * 64 + quarter * 16 + (isOdd ? 8 + 2 * (t - 1) : 2 * t);
+            if (row < count && column < w.columns)
+                *reinterpret_cast<uint2*>(to + column) = isOdd ? uint2{other, own.y} : uint2{own.x, other};
         }
     }
 }

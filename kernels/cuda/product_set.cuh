@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/cuda/matmul_decode.h"
 
 /// Products of one input that share a launch.
@@ -44,6 +46,20 @@ bool dispatchPair(DType first, DType second, F&& f) {
     else
         return false;
     return true;
+}
+
+/// Calls run with the number of column tiles for each 16 rows.
+template <class Run>
+void forSixteens(int rows, Run&& run) {
+    for (int first = 0; first < rows; first += 16) {
+        const int count = std::min(rows - first, 16);
+        if (count == 1)
+            run.template operator()<0>(first, count);
+        else if (count <= 8)
+            run.template operator()<1>(first, count);
+        else
+            run.template operator()<2>(first, count);
+    }
 }
 
 }  // namespace kernels::detail

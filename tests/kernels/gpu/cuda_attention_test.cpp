@@ -68,6 +68,7 @@ INSTANTIATE_TEST_SUITE_P(
                       AttentionCase{KvType::F16, 14, 2, 64}, AttentionCase{KvType::F16, 4, 1, 256, 512},
                       AttentionCase{KvType::F16, 4, 2, 96, 40, 0.0F, RopePairs::Halves, true},
                       AttentionCase{KvType::F16, 4, 2, 64, 0, 20.0F}, AttentionCase{KvType::F16, 24, 2, 128},
+                      AttentionCase{KvType::F16, 17, 1, 64}, AttentionCase{KvType::F16, 40, 2, 128, 300},
                       AttentionCase{KvType::F16, 6, 2, 32}, AttentionCase{KvType::F32, 4, 2, 64},
                       AttentionCase{KvType::Q8_0, 8, 2, 128}, AttentionCase{KvType::Q8_0, 4, 1, 64, 100},
                       AttentionCase{KvType::Q8_0, 4, 2, 96}, AttentionCase{KvType::Q8_0, 4, 1, 256, 33},

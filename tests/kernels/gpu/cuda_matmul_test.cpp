@@ -27,6 +27,7 @@ TEST_P(MatmulTest, DecodeRowsMatchTheCpuForEveryRowCountAndOddShape) {
 }
 
 TEST_P(MatmulTest, PrefillRowsMatchTheCpu) {
+    const bool isPlain = dtypeInfo(GetParam()).blockElements == 1;
     const int block = std::max(32, dtypeInfo(GetParam()).blockElements);
     for (const auto& [height, blocks] : {std::pair{33, 3}, {250, 7}, {1000, 8}}) {
         const StoredMatrix matrix(GetParam(), height, blocks * block);
@@ -35,7 +36,7 @@ TEST_P(MatmulTest, PrefillRowsMatchTheCpu) {
             const auto bias = floats(static_cast<size_t>(height), 0.1F);
             EXPECT_LT(relativeError(product(gpu(), matrix, input, {0, rows}, &bias),
                                     product(cpu(), matrix, input, {0, rows}, &bias)),
-                      kBf16Tolerance)
+                      isPlain ? kBf16Tolerance : kUnpackedTolerance)
                 << dtypeInfo(GetParam()).name << ' ' << height << 'x' << blocks * block << ", " << rows
                 << " rows";
         }
@@ -95,16 +96,22 @@ TEST_P(MatmulTest, EmbeddingRowsAreExact) {
     EXPECT_LT(relativeError(rowsOf(gpu()), rowsOf(cpu())), kFloatTolerance);
 }
 
-/// Few rows read the packed matrix from the second time on, many read it unpacked.
+/// Few rows read the packed matrix from the second time on, many read it unpacked. Matrices of a few row
+/// tiles for each multiprocessor go another way than those of many; their last span may be cut short, too.
 TEST_P(MatmulTest, AFewPromptRowsAreTheBytesOfMany) {
-    const int width = 2304, height = 600, rows = 150;
-    const StoredMatrix matrix(GetParam(), height, width);
-    const auto input = floats(static_cast<size_t>(rows) * width);
-    const auto all = product(gpu(), matrix, input, {0, rows});
-    for (const int count : {1, 3, 9, 32, 33, 64}) {
-        const std::vector<float> fewer(input.begin(), input.begin() + count * width);
-        const auto some = product(gpu(), matrix, fewer, {0, count});
-        EXPECT_EQ(0, std::memcmp(some.data(), all.data(), some.size() * sizeof(float))) << count << " rows";
+    constexpr int kMost = 150;
+    const int cut = 2304 + std::max(32, dtypeInfo(GetParam()).blockElements);
+    for (const auto& [height, width] :
+         {std::pair{600, 2304}, {600, cut}, {4100, 512}, {9000, 512}, {9000, cut}}) {
+        const StoredMatrix matrix(GetParam(), height, width);
+        const auto input = floats(static_cast<size_t>(kMost) * static_cast<size_t>(width));
+        const auto all = product(gpu(), matrix, input, {0, kMost});
+        for (const int count : {1, 3, 9, 17, 32, 33, 64}) {
+            const std::vector<float> fewer(input.begin(), input.begin() + count * width);
+            const auto some = product(gpu(), matrix, fewer, {0, count});
+            EXPECT_EQ(0, std::memcmp(some.data(), all.data(), some.size() * sizeof(float)))
+                << height << 'x' << width << ", " << count << " rows";
+        }
     }
 }
 
@@ -118,7 +125,7 @@ TEST(PrefillSlabs, MatchTheCpuAndEveryChunk) {
         const StoredMatrix matrix(type, height, width);
         const auto input = floats(static_cast<size_t>(rows) * width);
         const auto all = product(gpu(), matrix, input, {0, rows});
-        EXPECT_LT(relativeError(all, product(cpu(), matrix, input, {0, rows})), kBf16Tolerance)
+        EXPECT_LT(relativeError(all, product(cpu(), matrix, input, {0, rows})), kUnpackedTolerance)
             << dtypeInfo(type).name;
         const std::vector<float> fewer(input.begin(), input.begin() + 3 * width);
         const auto some = product(gpu(), matrix, fewer, {0, 3});
