@@ -34,16 +34,14 @@ void attendClusters(const ActivationView& out, const RopeStore& store, const KvL
                     const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
                     cudaStream_t stream);
 
-/// Floats of workspace that attendPrefill needs; few different numbers.
+/// Floats of workspace that attendPrefill needs beside its result of the rows; few different numbers.
 size_t prefillPartialFloats(int numHeads, int valueDim, int maxContextLength, int window);
+/// All that it needs.
+size_t prefillAttentionFloats(const StepRows& rows, int numHeads, int valueDim, int window);
 
-/// The rows after the decode rows, into floats `out` [rows.rows.total(), numHeads * valueDim]. `partials`
-/// holds prefillPartialFloats.
-void attendPrefill(float* out, const float* query, int queryStride, const KvLayer& layer,
+/// The rows after the decode rows, into the same rows of `out`. `workspace` holds prefillAttentionFloats.
+void attendPrefill(const ActivationView& out, const float* query, int queryStride, const KvLayer& layer,
                    const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
-                   float* partials, cudaStream_t stream);
-
-/// Quantises float rows [first, first + count) of `in` into the same rows of `out`.
-void quantiseRows(const ActivationView& out, const float* in, int first, int count, cudaStream_t stream);
+                   float* workspace, cudaStream_t stream);
 
 }  // namespace kernels::detail

@@ -73,9 +73,10 @@ struct Splits {
 };
 
 /// kDim: the larger of the key and value dimensions, rounded up to a compiled size; the rest is zero.
-/// kTokens: of a tile. kM: fragments of 16 rows that a warp has.
-template <KvType T, int kDim, int kTokens, int kM>
-__global__ void __launch_bounds__(kThreads, 2)
+/// kTokens: of a tile. kM: fragments of 16 rows that a warp has. kCopyWarps: 4 warps that only copy, for
+/// blocks that are alone on a multiprocessor; 0: the four that attend copy too.
+template <KvType T, int kDim, int kTokens, int kM, int kCopyWarps>
+__global__ void __launch_bounds__(kThreads + kCopyWarps * 32, kCopyWarps > 0 ? 1 : 2)
     tileKernel(float* out, const float* query, int queryStride, KvLayer layer, StepRows rows,
                BlockTables tables, TileShape shape, Splits splits) {
     constexpr int kEntries = 64 * kM, kTile = kTokens * kDim;
@@ -104,9 +105,17 @@ __global__ void __launch_bounds__(kThreads, 2)
     const TokenTiles<T, kDim, kTokens> tokens(layer, tables.blocks + tables.start[sequence], kvHead,
                                               lastPosition);
     const int firstTile = begin / kTokens * kTokens;
-    tokens.load(buffers, buffers + kTile, firstTile);
-    commitCopies();
-    for (int i = static_cast<int>(threadIdx.x); i < kEntries * (kDim / 8); i += kThreads) {
+    // Threads that copy: the last ones.
+    const int copying = static_cast<int>(threadIdx.x) - kCopyWarps * 32;
+    const auto load = [&](int turn, int tile) {
+        __half* to = buffers + turn * 2 * kTile;
+        if (copying >= 0) tokens.load(to, to + kTile, tile, copying);
+        commitCopies();
+    };
+    load(0, firstTile);
+#pragma unroll 4
+    for (int i = static_cast<int>(threadIdx.x); i < kEntries * (kDim / 8);
+         i += static_cast<int>(blockDim.x)) {
         const int entry = i / (kDim / 8), k = i % (kDim / 8) * 8;
         uint4 eight{};
         if (entry < count && k < layer.keyDim)
@@ -118,7 +127,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 
     const int lane = static_cast<int>(threadIdx.x % 32),
               warpEntry = static_cast<int>(threadIdx.x / 32) * 16 * kM;
-    const bool isActive = warpEntry < count;
+    const bool isActive = warpEntry < min(count, kEntries);
     const auto positionOf = [&](int entry) { return rows.positions[firstRow + entry / heads]; };
     const int least = isActive ? positionOf(warpEntry) : 0,
               most = isActive ? positionOf(min(warpEntry + 16 * kM, count) - 1) : -1;
@@ -142,9 +151,7 @@ __global__ void __launch_bounds__(kThreads, 2)
         waitForCopies<0>();
         __syncthreads();
         const int next = tile + kTokens;
-        __half* ahead = buffers + (turn ^ 1) * 2 * kTile;
-        if (next <= end) tokens.load(ahead, ahead + kTile, next);
-        commitCopies();
+        if (next <= end) load(turn ^ 1, next);
         // Tiles that no row of the warp sees would multiply by one and add zero.
         if (isActive && tile <= most && (shape.window == 0 || next > least + 1 - shape.window)) {
             const bool isPartlySeen = next - 1 > least || (shape.window > 0 && most - tile >= shape.window);
@@ -189,46 +196,70 @@ __global__ void __launch_bounds__(kThreads, 2)
         }
 }
 
-/// One block for (row, query head, sequence). Several splits are asked for at a time.
-__global__ void __launch_bounds__(kThreads) mergeKernel(float* out, StepRows rows, int tileRows, int numHeads,
-                                                        int valueDim, int window, Splits splits) {
+/// What the splits of one row and head give for one value, joined in ascending order.
+struct Joined {
+    float largest = -INFINITY, total = 0.0F, sum = 0.0F;
+
+    __device__ __forceinline__ void add(float own, float ownTotal, float ownSum) {
+        if (own == -INFINITY) return;
+        if (largest == -INFINITY) {
+            largest = own, total = ownTotal, sum = ownSum;
+            return;
+        }
+        const Joining joining(largest, own);
+        total = joining.sum(total, ownTotal);
+        sum = joining.sum(sum, ownSum);
+        largest = joining.largest;
+    }
+};
+
+/// One warp for (64 columns of the result, row, sequence), a lane two of them. Several splits are asked for
+/// at a time.
+__global__ void __launch_bounds__(kThreads)
+    mergeKernel(ActivationView out, StepRows rows, int tileRows, int numHeads, int valueDim, int window,
+                Splits splits) {
     constexpr int kAtOnce = 8;
     letSuccessorStart();
     waitForPredecessor();
-    const int local = static_cast<int>(blockIdx.z), sequence = splits.firstSequence + local,
-              head = static_cast<int>(blockIdx.y), within = static_cast<int>(blockIdx.x);
+    const int group = static_cast<int>(blockIdx.x * (kThreads / 32) + threadIdx.x / 32),
+              within = static_cast<int>(blockIdx.y), local = static_cast<int>(blockIdx.z),
+              sequence = splits.firstSequence + local;
     const int row = rows.rowStart[sequence] + splits.firstTile * tileRows + within;
-    if (rows.rowStart[sequence] < rows.rows.decode || row >= rows.rowStart[sequence + 1]) return;
+    if (group >= out.groups || rows.rowStart[sequence] < rows.rows.decode ||
+        row >= rows.rowStart[sequence + 1])
+        return;
     const int position = rows.positions[row];
     const int first = window > 0 ? splitOf(max(0, position + 1 - window)) : 0, last = splitOf(position);
-    for (int value = static_cast<int>(threadIdx.x); value < valueDim; value += kThreads) {
-        float largest = -INFINITY, total = 0.0F, sum = 0.0F;
-        for (int some = first; some <= last; some += kAtOnce) {
-            float owns[kAtOnce], totals[kAtOnce], sums[kAtOnce];
+    int heads[2], values[2];
+#pragma unroll
+    for (int c = 0; c < 2; ++c) {
+        const int column = min(group * 64 + static_cast<int>(threadIdx.x % 32) + 32 * c, out.width - 1);
+        heads[c] = column / valueDim, values[c] = column % valueDim;
+    }
+    Joined joined[2];
+    for (int some = first; some <= last; some += kAtOnce) {
+        float owns[2][kAtOnce], totals[2][kAtOnce], sums[2][kAtOnce];
+#pragma unroll
+        for (int c = 0; c < 2; ++c)
 #pragma unroll
             for (int i = 0; i < kAtOnce; ++i) {
-                const float* result = splits.partials + splits.result(local, within, tileRows, head,
+                const float* result = splits.partials + splits.result(local, within, tileRows, heads[c],
                                                                       min(some + i, last), numHeads) *
                                                             static_cast<size_t>(valueDim + 2);
-                owns[i] = some + i <= last ? result[0] : -INFINITY;
-                totals[i] = result[1];
-                sums[i] = result[2 + value];
+                owns[c][i] = some + i <= last ? result[0] : -INFINITY;
+                totals[c][i] = result[1];
+                sums[c][i] = result[2 + values[c]];
             }
 #pragma unroll
-            for (int i = 0; i < kAtOnce; ++i) {
-                if (owns[i] == -INFINITY) continue;
-                if (largest == -INFINITY) {
-                    largest = owns[i], total = totals[i], sum = sums[i];
-                    continue;
-                }
-                const Joining joining(largest, owns[i]);
-                total = joining.sum(total, totals[i]);
-                sum = joining.sum(sum, sums[i]);
-                largest = joining.largest;
-            }
-        }
-        out[(static_cast<size_t>(row) * numHeads + head) * valueDim + value] = sum / total;
+        for (int c = 0; c < 2; ++c)
+#pragma unroll
+            for (int i = 0; i < kAtOnce; ++i) joined[c].add(owns[c][i], totals[c][i], sums[c][i]);
     }
+    const auto value = [&](int c) {
+        const int column = group * 64 + static_cast<int>(threadIdx.x % 32) + 32 * c;
+        return column < out.width ? joined[c].sum / joined[c].total : 0.0F;
+    };
+    storeGroup(out, row, group, value(0), value(1));
 }
 
 __global__ void __launch_bounds__(kThreads) quantiseKernel(ActivationView out, const float* in, int first) {
@@ -272,9 +303,14 @@ int placesForBlocks() {
     return 2 * multiprocessors();
 }
 
+size_t resultFloats(const StepRows& rows, int numHeads, int valueDim) {
+    return static_cast<size_t>(rows.rows.total()) * static_cast<size_t>(numHeads * valueDim);
+}
+
 /// The arguments of attendPrefill, to be launched in tiles of a compiled size.
 struct PromptAttention {
-    float* out;
+    const ActivationView& out;
+    float* result;  ///< [rows, numHeads * valueDim], where a block has all splits
     const float* query;
     int queryStride;
     const KvLayer& layer;
@@ -284,14 +320,15 @@ struct PromptAttention {
     float* partials;
     cudaStream_t stream;
 
-    template <KvType T, int kDim, int kTokens, int kM>
+    template <KvType T, int kDim, int kTokens, int kM, int kCopyWarps = 0>
     void run() const {
         const int tileRows = 64 * kM / shape.packedHeads, heads = shape.numHeads / shape.packedHeads;
         const int tiles = ceilDiv(rows.maxRowsPerSequence, tileRows);
         if (rows.maxContextLength <= kShortSplit) {
             Splits whole;
             whole.tiles = tiles;
-            return launchTiles<T, kDim, kTokens, kM>(whole, rows.sequences);
+            launchTiles<T, kDim, kTokens, kM, kCopyWarps>(whole, rows.sequences);
+            return quantise();
         }
         const size_t room =
             prefillPartialFloats(shape.numHeads, layer.valueDim, rows.maxContextLength, shape.window);
@@ -306,7 +343,8 @@ struct PromptAttention {
             splits.apart = false;
             splits.count = 1;
             splits.tiles = tiles;
-            return launchTiles<T, kDim, kTokens, kM>(splits, rows.sequences);
+            launchTiles<T, kDim, kTokens, kM, kCopyWarps>(splits, rows.sequences);
+            return quantise();
         }
         // As many rows at a time as the workspace has entries for.
         const int fit = static_cast<int>(room / tileFloats(tileRows, shape.numHeads, layer.valueDim, splits));
@@ -319,23 +357,30 @@ struct PromptAttention {
                 splits.firstSequence = sequence;
                 splits.firstTile = first;
                 splits.tiles = tiles - first < tilesAtOnce ? tiles - first : tilesAtOnce;
-                launchTiles<T, kDim, kTokens, kM>(splits, sequences);
-                launch("mergeKernel", mergeKernel, dim3(splits.tiles * tileRows, shape.numHeads, sequences),
-                       kThreads, 0, stream, out, rows, tileRows, shape.numHeads, layer.valueDim, shape.window,
-                       splits);
+                launchTiles<T, kDim, kTokens, kM, kCopyWarps>(splits, sequences);
+                launch("mergeKernel", mergeKernel,
+                       dim3(ceilDiv(out.groups, kThreads / 32), splits.tiles * tileRows, sequences), kThreads,
+                       0, stream, out, rows, tileRows, shape.numHeads, layer.valueDim, shape.window, splits);
             }
     }
 
   private:
-    template <KvType T, int kDim, int kTokens, int kM>
+    void quantise() const {
+        launch("quantiseKernel", quantiseKernel, dim3(ceilDiv(out.groups, kThreads / 32), rows.rows.prefill),
+               kThreads, 0, stream, out, result, rows.rows.decode);
+    }
+
+    template <KvType T, int kDim, int kTokens, int kM, int kCopyWarps>
     void launchTiles(const Splits& splits, int sequences) const {
         constexpr int kShared = (64 * kM + 4 * kTokens) * kDim * static_cast<int>(sizeof(__half));
-        static const cudaError_t raised = cudaFuncSetAttribute(
-            tileKernel<T, kDim, kTokens, kM>, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
+        static const cudaError_t raised =
+            cudaFuncSetAttribute(tileKernel<T, kDim, kTokens, kM, kCopyWarps>,
+                                 cudaFuncAttributeMaxDynamicSharedMemorySize, kShared);
         checkCuda(raised, "attention's shared memory");
-        launch("tileKernel", tileKernel<T, kDim, kTokens, kM>,
-               dim3(shape.numHeads / shape.packedHeads, splits.tiles, sequences * splits.count), kThreads,
-               kShared, stream, out, query, queryStride, layer, rows, tables, shape, splits);
+        launch("tileKernel", tileKernel<T, kDim, kTokens, kM, kCopyWarps>,
+               dim3(shape.numHeads / shape.packedHeads, splits.tiles, sequences * splits.count),
+               kThreads + kCopyWarps * 32, kShared, stream, result, query, queryStride, layer, rows, tables,
+               shape, splits);
     }
 };
 
@@ -347,30 +392,34 @@ size_t prefillPartialFloats(int numHeads, int valueDim, int maxContextLength, in
     return least > kPartialFloats ? least : kPartialFloats;
 }
 
-void attendPrefill(float* out, const float* query, int queryStride, const KvLayer& layer,
+size_t prefillAttentionFloats(const StepRows& rows, int numHeads, int valueDim, int window) {
+    return resultFloats(rows, numHeads, valueDim) +
+           prefillPartialFloats(numHeads, valueDim, rows.maxContextLength, window);
+}
+
+void attendPrefill(const ActivationView& out, const float* query, int queryStride, const KvLayer& layer,
                    const StepRows& rows, const BlockTables& tables, const AttentionShape& shape,
-                   float* partials, cudaStream_t stream) {
+                   float* workspace, cudaStream_t stream) {
     const int groupHeads = shape.numHeads / layer.numKvHeads, packedHeads = packedHeadsOf(groupHeads);
     const TileShape tile{shape.scale, shape.softcap, shape.window, shape.numHeads, groupHeads, packedHeads};
-    const PromptAttention attention{out, query, queryStride, layer, rows, tables, tile, partials, stream};
+    const PromptAttention attention{
+        out,         workspace, query,
+        queryStride, layer,     rows,
+        tables,      tile,      workspace + resultFloats(rows, shape.numHeads, layer.valueDim),
+        stream};
     const int dim = layer.keyDim > layer.valueDim ? layer.keyDim : layer.valueDim;
     dispatchKv(layer.type, [&]<KvType T>() {
         if (dim <= 64) return attention.run<T, 64, 64, 2>();
         if (dim <= 128) {
             if (!takesLargeTiles()) return attention.run<T, 128, 32, 1>();
             // The same sums by more warps.
-            return rows.maxRowsPerSequence * packedHeads <= kMostEntries ? attention.run<T, 128, 64, 1>()
+            return rows.maxRowsPerSequence * packedHeads <= kMostEntries ? attention.run<T, 128, 64, 1, 4>()
                                                                          : attention.run<T, 128, 64, 2>();
         }
         if (dim <= 256)
             return takesLargeTiles() ? attention.run<T, 256, 32, 1>() : attention.run<T, 256, 16, 1>();
         throw std::logic_error("attention heads of more than 256 values need the latent form");
     });
-}
-
-void quantiseRows(const ActivationView& out, const float* in, int first, int count, cudaStream_t stream) {
-    launch("quantiseRows", quantiseKernel, dim3(ceilDiv(out.groups, kThreads / 32), count), kThreads, 0,
-           stream, out, in, first);
 }
 
 }  // namespace kernels::detail

@@ -318,12 +318,10 @@ class CudaOps final : public Ops {
                                  stream_);
         }
         if (rows.rows.prefill > 0) {
-            const size_t own = static_cast<size_t>(rows.rows.total()) * static_cast<size_t>(out.width());
-            float* result = floats(own + detail::prefillPartialFloats(shape.numHeads, layer.valueDim,
-                                                                      rows.maxContextLength, shape.window));
-            detail::attendPrefill(result, query, queryStride, layer, rows, tables, shape, result + own,
+            float* workspace =
+                floats(detail::prefillAttentionFloats(rows, shape.numHeads, layer.valueDim, shape.window));
+            detail::attendPrefill(viewOf(out), query, queryStride, layer, rows, tables, shape, workspace,
                                   stream_);
-            detail::quantiseRows(viewOf(out), result, rows.rows.decode, rows.rows.prefill, stream_);
         }
     }
     void ropeAttention(Activations& out, const RopeStore& store, const KvLayer& layer, const StepRows& rows,

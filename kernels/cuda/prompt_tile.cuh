@@ -41,13 +41,14 @@ class TokenTiles {
         shift_ = (tokens & (tokens - 1)) == 0 ? __ffs(tokens) - 1 : -1;
     }
 
-    /// The whole block calls it. Zeros for tokens after the last position, released blocks and dimensions
-    /// beyond the model's. Caches of halves are copied while the block goes on.
-    __device__ void load(__half* keys, __half* values, int tile) const {
+    /// kPromptThreads threads call it, `thread` counts from 0. Zeros for tokens after the last position,
+    /// released blocks and dimensions beyond the model's. Caches of halves are copied while the block goes
+    /// on.
+    __device__ void load(__half* keys, __half* values, int tile, int thread) const {
         constexpr int kChunks = kDim / 8;
 #pragma unroll 1
         for (int i = 0; i < kTokens * kChunks / kPromptThreads; ++i) {
-            const int at = i * kPromptThreads + static_cast<int>(threadIdx.x);
+            const int at = i * kPromptThreads + thread;
             const int within = at / kChunks, chunk = at % kChunks, token = tile + within;
             const int entry = shift_ >= 0 ? token >> shift_ : token / layer_.blockTokens;
             const int block = token <= last_ ? blocks_[entry] : -1;
