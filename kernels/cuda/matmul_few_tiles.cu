@@ -3,7 +3,7 @@
 //
 // Launch: a block a multiprocessor, with one to four row tiles. Its warps have three trades, which meet in a
 // ring of spans (256 columns) in shared memory: for each row tile four unpack a tile of 64 columns each into
-// operands of the tensor cores, two multiply half of the activation rows each, and two warps of the block
+// operands of the tensor cores, two multiply half of the activation rows each, and four warps of the block
 // copy the activations. A sum is one chain over all columns, as the prefill product's are: the latency of 16
 // products is what a span takes at least.
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace {
 
 constexpr int kMostTiles = 4;                                 ///< of a block
 constexpr int kUnpackWarps = kSpanTiles, kMultiplyWarps = 2;  ///< of a row tile
-constexpr int kCopyWarps = 2;                                 ///< of a block
+constexpr int kCopyWarps = 4;                                 ///< of a block, a span each
 constexpr int kColumns = 64 * kSpanTiles;                     ///< of a span
 constexpr int kSteps = kColumns / 16;                         ///< products of a span, one after the other
 constexpr int kHeld = 3;                                      ///< spans that an unpacking warp has asked for
@@ -60,7 +60,7 @@ class Ring {
     /// By one thread, before a barrier of the block.
     __device__ __forceinline__ void init(int tiles) {
         for (int i = 0; i < stages_; ++i) {
-            full(i).init(tiles * kUnpackWarps + kCopyWarps * 32);
+            full(i).init(tiles * kUnpackWarps + 1);
             empty(i).init(tiles * kMultiplyWarps);
         }
     }
@@ -155,26 +155,29 @@ __device__ __forceinline__ void unpackSpans(Ring<kColumnTiles> ring, const Packe
     }
 }
 
-/// Every second row of every span; zeros beyond the columns. A lane copies eight columns.
+/// The rows of every span that is this warp's turn, one of `warps`; zeros beyond the columns. A lane copies
+/// eight columns. The warp waits for its copies: the others' spans are under way meanwhile. There may be at
+/// most as many warps as places: a barrier tells the phase that is over only from the one before it.
 template <int kColumnTiles>
 __device__ __forceinline__ void copyActivations(Ring<kColumnTiles> ring, const __nv_bfloat16* x, int width,
-                                                int rows, int spans, int warp, int lane) {
+                                                int rows, int spans, int warp, int warps, int lane) {
     waitForPredecessor();
-    const __nv_bfloat16* from = x + static_cast<size_t>(warp) * width + lane * 8;
-    int column = lane * 8;
-    for (int span = 0; span < spans; ++span) {
+    for (int i = 0; i < warp; ++i) ring.advance();
+    for (int span = warp; span < spans; span += warps) {
+        const int column = span * kColumns + lane * 8;
+        const bool there = column < width;
+        const __nv_bfloat16* from = there ? x + column : x;
+        const int step = there ? width : 0;
         ring.waitUntilEmpty();
         __nv_bfloat16* to = ring.activations();
-        const bool there = column < width;
-        const __nv_bfloat16* source = there ? from : x;
-        const int step = there ? kCopyWarps * width : 0;
 #pragma unroll 4
-        for (int row = warp; row < rows; row += kCopyWarps, source += step)
-            copySixteen(to + swizzled<kColumns>(row, lane), source, there);
-        ring.full().arriveAfterCopies();
-        from += kColumns;
-        column += kColumns;
-        ring.advance();
+        for (int row = 0; row < rows; ++row, from += step)
+            copySixteen(to + swizzled<kColumns>(row, lane), from, there);
+        commitCopies();
+        waitForCopies<0>();
+        __syncwarp();
+        if (lane == 0) ring.full().arrive();
+        for (int i = 0; i < warps; ++i) ring.advance();
     }
 }
 
@@ -251,7 +254,11 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
     const int unpacking = warp - tiles * kMultiplyWarps;
     const int sets = setsOf(tiles), copying = unpacking - sets * tiles * kUnpackWarps;
     const PackedMatrix& any = set.products[0].w;
-    if (copying >= 0) return copyActivations(ring, x, any.columns, rows, any.spans, copying, lane);
+    if (copying >= 0) {
+        const int warps = min(kCopyWarps, stages);
+        if (copying < warps) copyActivations(ring, x, any.columns, rows, any.spans, copying, warps, lane);
+        return;
+    }
     const int tile = unpacking < 0 ? warp / kMultiplyWarps : unpacking / kUnpackWarps % tiles;
     const int index = static_cast<int>(blockIdx.x) * tiles + tile;
     const int which = set.productOf(min(index, set.firstTile[kMaxProducts] - 1));

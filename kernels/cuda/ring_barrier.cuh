@@ -22,12 +22,6 @@ class RingBarrier {
                      : "memory");
 #endif
     }
-    /// Arrives once this thread's copySixteen() so far are done.
-    __device__ __forceinline__ void arriveAfterCopies() {
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
-        asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(address()) : "memory");
-#endif
-    }
     /// Until the phase of this parity is over: 0 for the first, third, … phase; for 1 the phase before the
     /// first counts as over.
     __device__ __forceinline__ void wait(uint32_t parity) {
