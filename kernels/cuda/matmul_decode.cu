@@ -195,6 +195,12 @@ bool needsThinBlocks(int tiles, int whole, int thin) {
     return tiles > whole * multiprocessors() && tiles <= thin * multiprocessors();
 }
 
+/// How many blocks walk over row tiles, of so many places. Where spans do not divide by slices some warps
+/// have one more in a row tile; one block fewer lets these be others in a block's next row tile.
+int walkingBlocks(int places, int spans) {
+    return spans % kSlices != 0 && places * spans % kSlices == 0 ? places - 1 : places;
+}
+
 /// All these kernels add in the same order, so a result does not depend on the choice.
 template <DType T, int kColumnTiles>
 void launchTiles(const ProductSet& set, const ActivationView& x, int rows, cudaStream_t stream) {
@@ -202,8 +208,9 @@ void launchTiles(const ProductSet& set, const ActivationView& x, int rows, cudaS
     if constexpr (kColumnTiles == 0) {
         const auto run = [&]<bool kAhead, int kWarps>() {
             const int places = kRowBlocks<T, kAhead, kWarps> * multiprocessors();
-            launch("singleRowKernel", singleRowKernel<T, kAhead, kWarps>,
-                   dim3(static_cast<unsigned>(std::min(tiles, places))), kWarps * 32, 0, stream, set, x);
+            const int blocks = tiles <= places ? tiles : walkingBlocks(places, set.products[0].w.spans);
+            launch("singleRowKernel", singleRowKernel<T, kAhead, kWarps>, dim3(static_cast<unsigned>(blocks)),
+                   kWarps * 32, 0, stream, set, x);
         };
         if (tiles <= 2 * multiprocessors())
             run.template operator()<true, kDecodeWarps>();
