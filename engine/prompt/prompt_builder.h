@@ -4,11 +4,12 @@
 #include <vector>
 
 #include "engine/prompt/chat_template.h"
+#include "engine/prompt/stretch_cache.h"
 #include "engine/runtime/engine.h"
 
 namespace engine {
 
-/// Turns requests into prompt ids. Immutable; any thread. `chatTemplate` null: the model has none.
+/// Turns requests into prompt ids. Any thread. `chatTemplate` null: the model has none.
 class PromptBuilder {
   public:
     PromptBuilder(std::shared_ptr<const Tokenizer> tokenizer,
@@ -21,6 +22,10 @@ class PromptBuilder {
     /// part.
     Result<std::vector<TokenId>> build(const GenerateRequest& request, int* rewritten = nullptr) const;
 
+    /// Of texts that were encoded, long ones are kept, so that a chat's next turn need not encode its history
+    /// again; this lets go of them all.
+    void forgetTexts() { encoded_->clear(); }
+
   private:
     Result<std::vector<TokenId>> checked(const std::vector<TokenId>& ids) const;
     Result<std::vector<TokenId>> buildChat(const GenerateRequest& request, int& rewritten) const;
@@ -30,6 +35,7 @@ class PromptBuilder {
                 std::vector<TokenId>& ids) const;
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::shared_ptr<const ChatTemplate> chatTemplate_;
+    std::unique_ptr<StretchCache> encoded_;
 };
 
 }  // namespace engine

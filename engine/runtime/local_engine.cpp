@@ -127,6 +127,7 @@ void LocalEngine::take(Command& command) {
             break;
         case Verb::ForgetEverything:
             toForget_.clear();
+            prompts_->forgetTexts();
             speculator_->eraseAll();
             if (cache_ != nullptr) cache_->clear();
             break;
@@ -138,6 +139,7 @@ void LocalEngine::forgetNext() {
     toForget_.pop_front();
     if (promptsDependOnDate_) {
         toForget_.clear();
+        prompts_->forgetTexts();
         speculator_->eraseAll();
         if (cache_ != nullptr) cache_->clear();
         return;
@@ -153,6 +155,7 @@ void LocalEngine::forgetNext() {
         messages.erase(messages.size() - 1);
     }
     auto ids = prompts_->build(conversation);
+    prompts_->forgetTexts();
     if (!ids) return;
     ids->insert(ids->end(), generated.begin(), generated.end());
     speculator_->erase(*ids);
