@@ -214,12 +214,23 @@ struct LaneScale {
     }
 };
 
+/// a b + c, rounded once.
+__device__ __forceinline__ __nv_bfloat162 multiplyAdd(__nv_bfloat162 a, __nv_bfloat162 b, __nv_bfloat162 c) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+    return __hfma2(a, b, c);
+#else
+    const float2 x = __bfloat1622float2(a), y = __bfloat1622float2(b), z = __bfloat1622float2(c);
+    return __floats2bfloat162_rn(fmaf(x.x, y.x, z.x), fmaf(x.y, y.y, z.y));
+#endif
+}
+
 /// Bytes `first` and `first` + 2 of a register of quants as bfloat16 numbers, which hold them exactly.
 template <DType T>
 __device__ __forceinline__ __nv_bfloat162 quantPair(uint32_t quants, int first) {
     if constexpr (TypeFacts<T>::kLookup || TypeFacts<T>::kBytes) {
         return __floats2bfloat162_rn(signedByteAt(quants, first), signedByteAt(quants, first + 2));
     } else {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
         // Below 128 a quant becomes the last bits of 128, which leaves again.
         uint32_t words = 0;
         // (a & b) | c, which is one instruction.
@@ -227,6 +238,9 @@ __device__ __forceinline__ __nv_bfloat162 quantPair(uint32_t quants, int first) 
             : "=r"(words)
             : "r"(quants >> (8 * first)), "n"(0x00FF00FF), "n"(0x43004300));
         return __hsub2(*reinterpret_cast<const __nv_bfloat162*>(&words), __float2bfloat162_rn(128.0F));
+#else
+        return __floats2bfloat162_rn(byteAt(quants, first), byteAt(quants, first + 2));
+#endif
     }
 }
 
@@ -240,7 +254,7 @@ __device__ __forceinline__ uint2 unpackFour(const LaneScale<T>& scale, const uin
     __nv_bfloat162 pairs[2];
 #pragma unroll
     for (int i = 0; i < 2; ++i)
-        pairs[i] = __hfma2(quantPair<T>(quants, i), scale.scale[half][group], scale.minimum[half][group]);
+        pairs[i] = multiplyAdd(quantPair<T>(quants, i), scale.scale[half][group], scale.minimum[half][group]);
     return *reinterpret_cast<const uint2*>(pairs);
 }
 
