@@ -11,9 +11,9 @@ namespace kernels::detail {
 /// Whether the card has so few row tiles for each multiprocessor that one warp a row tile leaves it idle.
 bool areFewTiles(const ProductSet& set);
 
-/// The products of `set`, by pieces of row tiles: as multiplyFewRows.
-void multiplyFewTiles(const ProductSet& set, const ActivationView& x, int firstRow, int rows,
-                      cudaStream_t stream);
+/// The products of `set`, whose matrices are of these two types or of one: as multiplyFewRows.
+void multiplyFewTiles(const ProductSet& set, DType first, DType second, const ActivationView& x, int firstRow,
+                      int rows, cudaStream_t stream);
 
 /// Calls run with how many tiles of eight activation rows are compiled for so many rows.
 template <class Run>

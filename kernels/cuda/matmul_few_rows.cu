@@ -225,7 +225,6 @@ int tilesPerBlock(int tiles) {
 
 template <DType T, DType U>
 void launchSet(const ProductSet& set, const ActivationView& x, int firstRow, int rows, cudaStream_t stream) {
-    if (areFewTiles(set)) return multiplyFewTiles(set, x, firstRow, rows, stream);
     forColumnTiles(rows, [&]<int kColumnTiles>() {
         static const cudaError_t raised =
             cudaFuncSetAttribute(fewRowsKernel<T, U, kColumnTiles>,
@@ -263,11 +262,11 @@ void multiplyFewRows(std::span<const MatrixProduct> products, const ActivationVi
             set.place(count++, product, product.w.rowTiles);
         }
         products = products.subspan(static_cast<size_t>(count));
-        if (first == second)
-            dispatchQuantised(first, [&]<DType T>() { launchSet<T, T>(set, x, firstRow, rows, stream); });
+        if (areFewTiles(set))
+            multiplyFewTiles(set, first, second, x, firstRow, rows, stream);
         else
-            dispatchPair(first, second,
-                         [&]<DType T, DType U>() { launchSet<T, U>(set, x, firstRow, rows, stream); });
+            dispatchTypes(first, second,
+                          [&]<DType T, DType U>() { launchSet<T, U>(set, x, firstRow, rows, stream); });
     }
 }
 

@@ -308,17 +308,10 @@ bool areFewTiles(const ProductSet& set) {
     return set.firstTile[kMaxProducts] <= most;
 }
 
-void multiplyFewTiles(const ProductSet& set, const ActivationView& x, int firstRow, int rows,
-                      cudaStream_t stream) {
+void multiplyFewTiles(const ProductSet& set, DType first, DType second, const ActivationView& x, int firstRow,
+                      int rows, cudaStream_t stream) {
     const __nv_bfloat16* values = x.values + static_cast<size_t>(firstRow) * x.width;
-    const DType first = set.products[0].w.type;
-    DType second = first;
-    for (const MatrixProduct& product : set.products)
-        if (product.w.data != nullptr && product.w.type != first) second = product.w.type;
-    if (first == second)
-        dispatchQuantised(first, [&]<DType T>() { launchSet<T, T>(set, values, rows, stream); });
-    else
-        dispatchPair(first, second, [&]<DType T, DType U>() { launchSet<T, U>(set, values, rows, stream); });
+    dispatchTypes(first, second, [&]<DType T, DType U>() { launchSet<T, U>(set, values, rows, stream); });
 }
 
 }  // namespace kernels::detail

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/matmul_decode.h"
+#include "kernels/cuda/packed_tile.cuh"
 
 /// Products of one input that share a launch.
 namespace kernels::detail {
@@ -46,6 +47,15 @@ bool dispatchPair(DType first, DType second, F&& f) {
     else
         return false;
     return true;
+}
+
+/// Calls f with the types of a set: one twice, or two that dispatchPair knows.
+template <class F>
+void dispatchTypes(DType first, DType second, F&& f) {
+    if (first == second)
+        dispatchQuantised(first, [&]<DType T>() { f.template operator()<T, T>(); });
+    else
+        dispatchPair(first, second, f);
 }
 
 /// Calls run with the number of column tiles for each 16 rows.
