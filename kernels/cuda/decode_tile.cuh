@@ -15,6 +15,16 @@ namespace kernels::detail {
 inline constexpr int kDecodeWarps = 8;
 inline constexpr int kSlices = 16;
 
+/// Whether activations lie in the order of packed weights: permutedOffset() and columnInStep() agree.
+constexpr bool sharesColumnOrder() {
+    for (int k = 0; k < 64; ++k) {
+        const int offset = permutedOffset(k), t = offset / 16, step = offset / 4 % 4, byte = offset % 4;
+        if (step * 16 + columnInStep(t, byte) != k) return false;
+    }
+    return true;
+}
+static_assert(sharesColumnOrder());
+
 /// The first span of a row tile that a slice adds; the next ones follow kSlices apart.
 __device__ __forceinline__ int firstSpan(int rowTile, int spans, int slice) {
     return (slice - rowTile * spans) & (kSlices - 1);

@@ -29,7 +29,7 @@ TEST_P(MatmulTest, DecodeRowsMatchTheCpuForEveryRowCountAndOddShape) {
 TEST_P(MatmulTest, PrefillRowsMatchTheCpu) {
     const bool isPlain = dtypeInfo(GetParam()).blockElements == 1;
     const int block = std::max(32, dtypeInfo(GetParam()).blockElements);
-    for (const auto& [height, blocks] : {std::pair{33, 3}, {250, 7}, {1000, 8}}) {
+    for (const auto& [height, blocks] : {std::pair{33, 3}, {250, 7}, {1000, 8}, {9000, 2}}) {
         const StoredMatrix matrix(GetParam(), height, blocks * block);
         for (const int rows : {1, 5, 64, 200}) {
             const auto input = floats(static_cast<size_t>(rows * blocks * block));
