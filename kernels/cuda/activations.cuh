@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/cuda_common.cuh"
+#include "kernels/cuda/packed_weight.h"
 
 /// The rows a matrix product takes, in the two forms its two kernel families read.
 ///
@@ -62,10 +63,10 @@ __device__ inline float groupSquares(const float (&x)[8]) {
     return sums[0];
 }
 
-/// Where value k of a group lies after the permutation: word (step, half) of lane t, in the byte that
-/// columnInStep() of packed_weight.h gives it.
+/// Where value k of a group lies after the permutation, which gives it the place of a packed weight's column:
+/// word (step, half) of lane t.
 __host__ __device__ constexpr int permutedOffset(int k) {
-    return (k % 8 / 2 * 4 + k / 16) * 4 + k % 2 * 2 + k / 8 % 2;
+    return (laneOfColumn(k) * 4 + k / 16) * 4 + byteOfColumn(k);
 }
 
 /// Quantises 64 consecutive values of a row: lane l holds values l and l + 32 of the group, the whole warp

@@ -4,8 +4,8 @@
 #include "kernels/cuda/matmul_few_rows.h"
 #include "kernels/cuda/product_set.cuh"
 
-/// Between the two kernels for a prompt's few rows: one for matrices of many row tiles, and this one for
-/// those of a few a multiprocessor.
+/// What the two kernels for a prompt's few rows share: one for matrices of many row tiles, one for those of a
+/// few for each multiprocessor.
 namespace kernels::detail {
 
 /// Whether the card has so few row tiles for each multiprocessor that one warp a row tile leaves it idle.
@@ -24,6 +24,22 @@ void forColumnTiles(int rows, Run&& run) {
         run.template operator()<4>();
     else
         run.template operator()<kFewRows / 8>();
+}
+
+/// A lane's sums of row tile `rowTile` by activation rows firstRow to firstRow + 8 kTiles to the product's
+/// result.
+template <int kTiles>
+__device__ __forceinline__ void storeSums(const MatrixProduct& product, int rowTile, int firstRow, int rows,
+                                          const float (&sums)[kTiles][4], int lane) {
+#pragma unroll
+    for (int n = 0; n < kTiles; ++n)
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            const int matrixRow = rowTile * 16 + lane / 4 + i / 2 * 8,
+                      row = firstRow + n * 8 + 2 * (lane % 4) + i % 2;
+            if (matrixRow < product.w.rows && row < rows)
+                product.out[static_cast<size_t>(row) * product.outStride + matrixRow] = sums[n][i];
+        }
 }
 
 }  // namespace kernels::detail

@@ -18,14 +18,13 @@
 namespace kernels::detail {
 namespace {
 
-constexpr int kMaxWarps = 8;               ///< of a block
-constexpr int kBlocks = 2;                 ///< a multiprocessor
-constexpr int kColumns = 64 * kSpanTiles;  ///< of a span
-constexpr int kStages = 3;                 ///< spans of activations under way
+constexpr int kMaxWarps = 8;  ///< of a block
+constexpr int kBlocks = 2;    ///< a multiprocessor
+constexpr int kStages = 3;    ///< spans of activations under way
 
 /// Values of a stage, for eight activation rows a column tile.
 constexpr int stageValues(int columnTiles) {
-    return columnTiles * 8 * kColumns;
+    return columnTiles * 8 * kSpanColumns;
 }
 constexpr int sharedBytes(int columnTiles) {
     return kStages * stageValues(columnTiles) * static_cast<int>(sizeof(__nv_bfloat16));
@@ -54,7 +53,7 @@ class RowTile {
     __device__ __forceinline__ void addFull(int span, const __nv_bfloat16* activations) {
         Held& held = held_[kPlace];
         const std::byte* ahead = at(span + kHeld);
-        const FragmentAddress<kColumns> rows(activations, lane_ % 8, lane_ / 8);
+        const FragmentAddress<kSpanColumns> rows(activations, lane_ % 8, lane_ / 8);
 #pragma unroll
         for (int i = 0; i < kSpanTiles; ++i) {
             const Unpacked unpacked(held.tiles[i], held.supers);
@@ -68,23 +67,14 @@ class RowTile {
         const std::byte* data = data_ + full_ * SpanLayout<T>::kFullBytes;
         const SpanLayout<T> layout{tiles};
         const uint2 supers = loadSupers<T>(data, layout, lane_);
-        const FragmentAddress<kColumns> rows(activations, lane_ % 8, lane_ / 8);
+        const FragmentAddress<kSpanColumns> rows(activations, lane_ % 8, lane_ / 8);
 #pragma unroll
         for (int i = 0; i < kSpanTiles - 1; ++i)
             if (i < tiles) addTile(Unpacked(loadTile<T>(data, layout, i, lane_), supers), rows, i);
     }
 
-    /// Columns firstRow + this tile's of rows < `rows` of the result.
-    __device__ __forceinline__ void store(const MatrixProduct& product, int firstRow, int rows) const {
-        const int g = lane_ / 4, t = lane_ % 4;
-#pragma unroll
-        for (int n = 0; n < kColumnTiles; ++n)
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const int matrixRow = firstRow + g + i / 2 * 8, row = n * 8 + 2 * t + i % 2;
-                if (matrixRow < product.w.rows && row < rows)
-                    product.out[static_cast<size_t>(row) * product.outStride + matrixRow] = sums_[n][i];
-            }
+    __device__ __forceinline__ void store(const MatrixProduct& product, int rowTile, int rows) const {
+        storeSums(product, rowTile, 0, rows, sums_, lane_);
     }
 
   private:
@@ -112,7 +102,7 @@ class RowTile {
         if (i == kSpanTiles - 1) to.supers = loadSupers<T>(span, kLayout, lane_);
     }
     /// Tile i of the span whose rows these are.
-    __device__ __forceinline__ void addTile(const Unpacked& tile, const FragmentAddress<kColumns>& rows,
+    __device__ __forceinline__ void addTile(const Unpacked& tile, const FragmentAddress<kSpanColumns>& rows,
                                             int i) {
 #pragma unroll
         for (int pair = 0; pair < 2; ++pair) {
@@ -121,13 +111,10 @@ class RowTile {
             for (int n = 0; n < kColumnTiles; ++n) loadMatrices(values[n], rows.at(n * 8, i * 8 + pair * 4));
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
-                const int quarter = pair * 2 + half;
-                const uint2 low = unpackFour<T>(tile.scale, tile.quants, quarter, 0),
-                            high = unpackFour<T>(tile.scale, tile.quants, quarter, 1);
+                const uint4 weights = unpackStep<T>(tile.scale, tile.quants, pair * 2 + half);
 #pragma unroll
                 for (int n = 0; n < kColumnTiles; ++n)
-                    mmaBf16(sums_[n], {low.x, high.x, low.y, high.y}, values[n][2 * half],
-                            values[n][2 * half + 1]);
+                    mmaBf16(sums_[n], weights, values[n][2 * half], values[n][2 * half + 1]);
             }
         }
     }
@@ -159,12 +146,12 @@ class ActivationCopies {
         const __nv_bfloat16* from = from_;
 #pragma unroll 4
         for (int row = warp_; row < rows_; row += warps_) {
-            copySixteen(stage + swizzled<kColumns>(row, lane_), from, there);
+            copySixteen(stage + swizzled<kSpanColumns>(row, lane_), from, there);
             if (there) from += step_;
         }
         commitCopies();
-        if (column_ + kColumns < width_) from_ += kColumns;
-        column_ += kColumns;
+        if (column_ + kSpanColumns < width_) from_ += kSpanColumns;
+        column_ += kSpanColumns;
     }
 
   private:
@@ -199,7 +186,7 @@ __device__ __forceinline__ void multiplyRowTile(const MatrixProduct& product, in
             if (span + 1 < full) tile.template addFull<1>(span + 1, enter(span + 1));
     }
     if (left > 0) tile.addPart(left, enter(full));
-    if (rowTile < w.rowTiles) tile.store(product, rowTile * 16, rows);
+    if (rowTile < w.rowTiles) tile.store(product, rowTile, rows);
 }
 
 /// Matrices of one type, or of two: K_M mixes keep V in more bits than Q and K. All have the same columns.

@@ -21,8 +21,7 @@ namespace {
 constexpr int kMostTiles = 4;                                 ///< of a block
 constexpr int kUnpackWarps = kSpanTiles, kMultiplyWarps = 2;  ///< of a row tile
 constexpr int kCopyWarps = 4;                                 ///< of a block, a span each
-constexpr int kColumns = 64 * kSpanTiles;                     ///< of a span
-constexpr int kSteps = kColumns / 16;                         ///< products of a span, one after the other
+constexpr int kSteps = kSpanColumns / 16;                     ///< products of a span, one after the other
 constexpr int kHeld = 3;                                      ///< spans that an unpacking warp has asked for
 constexpr int kMostStages = 4;
 
@@ -39,13 +38,13 @@ static_assert(kMostTiles == 4);
 /// A lane's operands of a row tile's span.
 using Operands = uint4[kSteps][32];
 
-/// The ring as all warps see it: places of {activations [8 kColumnTiles, kColumns] as FragmentAddress finds
-/// them, operands of each row tile}, then barriers.
+/// The ring as all warps see it: places of {activations [8 kColumnTiles, kSpanColumns] as FragmentAddress
+/// finds them, operands of each row tile}, then barriers.
 template <int kColumnTiles>
 class Ring {
   public:
     static constexpr int kActivationBytes =
-        8 * kColumnTiles * kColumns * static_cast<int>(sizeof(__nv_bfloat16));
+        8 * kColumnTiles * kSpanColumns * static_cast<int>(sizeof(__nv_bfloat16));
 
     static constexpr int placeBytes(int tiles) {
         return kActivationBytes + tiles * static_cast<int>(sizeof(Operands));
@@ -107,11 +106,8 @@ struct HeldTile {
         unpackTile<T>(tile, quants);
         const LaneScale<T> scale(tile, supers);
 #pragma unroll
-        for (int quarter = 0; quarter < 4; ++quarter) {
-            const uint2 low = unpackFour<T>(scale, quants, quarter, 0),
-                        high = unpackFour<T>(scale, quants, quarter, 1);
-            steps[quarter][lane] = {low.x, high.x, low.y, high.y};
-        }
+        for (int quarter = 0; quarter < 4; ++quarter)
+            steps[quarter][lane] = unpackStep<T>(scale, quants, quarter);
     }
 };
 
@@ -164,7 +160,7 @@ __device__ __forceinline__ void copyActivations(Ring<kColumnTiles> ring, const _
     waitForPredecessor();
     for (int i = 0; i < warp; ++i) ring.advance();
     for (int span = warp; span < spans; span += warps) {
-        const int column = span * kColumns + lane * 8;
+        const int column = span * kSpanColumns + lane * 8;
         const bool there = column < width;
         const __nv_bfloat16* from = there ? x + column : x;
         const int step = there ? width : 0;
@@ -172,7 +168,7 @@ __device__ __forceinline__ void copyActivations(Ring<kColumnTiles> ring, const _
         __nv_bfloat16* to = ring.activations();
 #pragma unroll 4
         for (int row = 0; row < rows; ++row, from += step)
-            copySixteen(to + swizzled<kColumns>(row, lane), from, there);
+            copySixteen(to + swizzled<kSpanColumns>(row, lane), from, there);
         commitCopies();
         waitForCopies<0>();
         __syncwarp();
@@ -184,7 +180,7 @@ __device__ __forceinline__ void copyActivations(Ring<kColumnTiles> ring, const _
 /// kTiles tiles of a span by kOwnTiles tiles of activation rows.
 template <int kTiles, int kOwnTiles>
 __device__ __forceinline__ void multiplySpan(float (&sums)[kOwnTiles][4], const Operands& operands,
-                                             const FragmentAddress<kColumns>& row, int lane) {
+                                             const FragmentAddress<kSpanColumns>& row, int lane) {
 #pragma unroll
     for (int pair = 0; pair < 2 * kTiles; ++pair) {
         uint32_t rows[kOwnTiles][4];  // of two steps
@@ -208,7 +204,7 @@ __device__ __forceinline__ void multiplySpans(Ring<kColumnTiles> ring, const Mat
     float sums[kOwnTiles][4] = {};
     for (int span = 0; span < w.spans; ++span) {
         ring.waitUntilFull();
-        const FragmentAddress<kColumns> row(ring.activations(), firstRow + lane % 8, lane / 8);
+        const FragmentAddress<kSpanColumns> row(ring.activations(), firstRow + lane % 8, lane / 8);
         const Operands& operands = ring.operands(tile);
         switch (spanTiles(w, span)) {
             case 4:
@@ -228,15 +224,7 @@ __device__ __forceinline__ void multiplySpans(Ring<kColumnTiles> ring, const Mat
         ring.advance();
     }
     waitForPredecessor();
-#pragma unroll
-    for (int n = 0; n < kOwnTiles; ++n)
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            const int matrixRow = rowTile * 16 + lane / 4 + i / 2 * 8,
-                      row = firstRow + n * 8 + 2 * (lane % 4) + i % 2;
-            if (matrixRow < w.rows && row < rows)
-                product.out[static_cast<size_t>(row) * product.outStride + matrixRow] = sums[n][i];
-        }
+    storeSums(product, rowTile, firstRow, rows, sums, lane);
 }
 
 /// Matrices of one type, or of two: K_M mixes keep V in more bits than Q and K. All have the same columns.
@@ -244,7 +232,8 @@ template <DType T, DType U, int kColumnTiles>
 __global__ void __launch_bounds__(kMostWarps * 32, 1)
     fewTilesKernel(const __grid_constant__ ProductSet set, const __nv_bfloat16* x, int rows, int tiles,
                    int stages) {
-    constexpr int kFirstHalf = (kColumnTiles + 1) / 2, kSecondHalf = kColumnTiles / 2;
+    constexpr int kHalf = kColumnTiles / kMultiplyWarps;
+    static_assert(kHalf * kMultiplyWarps == kColumnTiles && kMultiplyWarps == 2);
     extern __shared__ __align__(512) std::byte memory[];
     Ring<kColumnTiles> ring(memory, tiles, stages);
     const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
@@ -265,15 +254,15 @@ __global__ void __launch_bounds__(kMostWarps * 32, 1)
     const int rowTile = index - set.firstTile[which];
     const MatrixProduct& product = set.products[which];
     if (unpacking >= 0) {
-        const int quarter = unpacking % kUnpackWarps, set = unpacking / (kUnpackWarps * tiles);
+        const int quarter = unpacking % kUnpackWarps, ownSet = unpacking / (kUnpackWarps * tiles);
         if (T == U || product.w.type == T)
-            unpackSpans<T>(ring, product.w, rowTile, tile, quarter, set, sets, lane);
+            unpackSpans<T>(ring, product.w, rowTile, tile, quarter, ownSet, sets, lane);
         else
-            unpackSpans<U>(ring, product.w, rowTile, tile, quarter, set, sets, lane);
+            unpackSpans<U>(ring, product.w, rowTile, tile, quarter, ownSet, sets, lane);
     } else if (warp % kMultiplyWarps == 0) {
-        multiplySpans<kFirstHalf>(ring, product, rowTile, tile, 0, rows, lane);
+        multiplySpans<kHalf>(ring, product, rowTile, tile, 0, rows, lane);
     } else {
-        multiplySpans<kSecondHalf>(ring, product, rowTile, tile, kFirstHalf * 8, rows, lane);
+        multiplySpans<kHalf>(ring, product, rowTile, tile, kHalf * 8, rows, lane);
     }
 }
 

@@ -258,6 +258,15 @@ __device__ __forceinline__ uint2 unpackFour(const LaneScale<T>& scale, const uin
     return *reinterpret_cast<const uint2*>(pairs);
 }
 
+/// A lane's operand of the m16n8k16 product for step `quarter` of a tile.
+template <DType T>
+__device__ __forceinline__ uint4 unpackStep(const LaneScale<T>& scale, const uint32_t (&registers)[8],
+                                            int quarter) {
+    const uint2 low = unpackFour<T>(scale, registers, quarter, 0),
+                high = unpackFour<T>(scale, registers, quarter, 1);
+    return {low.x, high.x, low.y, high.y};
+}
+
 /// One value, for gathering embedding rows and for unpacking.
 template <DType T>
 __device__ inline float packedValue(const PackedMatrix& w, int row, int column) {
@@ -266,8 +275,8 @@ __device__ inline float packedValue(const PackedMatrix& w, int row, int column) 
     const SpanLayout<T> layout{spanTiles(w, column / 256)};
     const int tile = column / 64 % kSpanTiles;
     const int g = row % 8, h = row / 8 % 2, k = column % 64;
-    const int lane = g * 4 + k % 8 / 2, byte = 8 * (k % 2 * 2 + k / 8 % 2);  // of columnInStep()
-    const int r = k / 32 * 4 + k / 16 % 2 * 2 + h;                           // register number
+    const int lane = g * 4 + laneOfColumn(k), byte = 8 * byteOfColumn(k);
+    const int r = k / 32 * 4 + k / 16 % 2 * 2 + h;  // register number
     const auto word = [span](int offset, int index) {
         return reinterpret_cast<const uint32_t*>(span + offset)[index];
     };

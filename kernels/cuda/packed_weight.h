@@ -14,9 +14,10 @@
 /// holds the quant of row g + 8 h, column 32 s + 16 b + columnInStep(t, j): for an integer product any order
 /// serves that both operands have, and this one is also that of the m16n8k16 product of bfloat16 values,
 /// bytes 0 and 2 one register, bytes 1 and 3 another. Planes of a quant's bits:
-///   quads    4 words a lane: word w has r[w]'s low 4 bits in its low nibbles and r[w + 4]'s in its high
-///   nibbles pairs    2 words a lane: word s has 2 bits of r[4 s + i] at bit 2 i of each byte singles  1 word
-///   a lane: 1 bit of r[i] at bit i of each byte bytes    8 words a lane as [2 steps][32 lanes][4 words]
+/// - quads, 4 words a lane: word w has r[w]'s low 4 bits in its low nibbles and r[w + 4]'s in its high ones
+/// - pairs, 2 words a lane: word s has 2 bits of r[4 s + i] at bit 2 i of each byte
+/// - singles, 1 word a lane: 1 bit of r[i] at bit i of each byte
+/// - bytes, 8 words a lane as [2 steps][32 lanes][4 words]
 /// A value is scale * (quant - offset) [+ minimum]; scales come per group of 16 or 32 columns, one word per
 /// row and tile ([8 g][2 h]), with a word of super-scales per row and 256 columns for the K types.
 ///
@@ -26,10 +27,17 @@
 namespace kernels::detail {
 
 inline constexpr int kSpanTiles = 4;
+inline constexpr int kSpanColumns = 64 * kSpanTiles;
 
-/// The column, of a step of 16, that byte `byte` of lane t of a row holds.
+/// The column, of a step of 16, that byte `byte` of lane t of a row holds; and t and byte of a column.
 __host__ __device__ constexpr int columnInStep(int t, int byte) {
     return 2 * t + byte / 2 + byte % 2 * 8;
+}
+__host__ __device__ constexpr int laneOfColumn(int column) {
+    return column % 8 / 2;
+}
+__host__ __device__ constexpr int byteOfColumn(int column) {
+    return column % 2 * 2 + column / 8 % 2;
 }
 
 struct PackedMatrix {
