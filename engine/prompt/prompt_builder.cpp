@@ -8,9 +8,7 @@ namespace engine {
 
 PromptBuilder::PromptBuilder(std::shared_ptr<const Tokenizer> tokenizer,
                              std::shared_ptr<const ChatTemplate> chatTemplate)
-    : tokenizer_(std::move(tokenizer)),
-      chatTemplate_(std::move(chatTemplate)),
-      encoded_(std::make_unique<StretchCache>()) {}
+    : tokenizer_(std::move(tokenizer)), chatTemplate_(std::move(chatTemplate)) {}
 
 Result<std::vector<TokenId>> PromptBuilder::build(const GenerateRequest& request, int* rewritten) const {
     int count = 0;
@@ -70,7 +68,7 @@ void PromptBuilder::append(const std::vector<RenderedPiece>& pieces, size_t begi
     }
     if (texts.empty()) return;
     if (goesOn && texts.front().text.starts_with(' ')) texts.front().text.remove_prefix(1);
-    const auto encoded = encoded_->encode(*tokenizer_, texts);
+    const auto encoded = encoded_.encode(*tokenizer_, texts);
     ids.insert(ids.end(), encoded.begin(), encoded.end());
 }
 

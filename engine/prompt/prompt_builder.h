@@ -24,7 +24,7 @@ class PromptBuilder {
 
     /// Of texts that were encoded, long ones are kept, so that a chat's next turn need not encode its history
     /// again; this lets go of them all.
-    void forgetTexts() { encoded_->clear(); }
+    void forgetTexts() { encoded_.clear(); }
 
   private:
     Result<std::vector<TokenId>> checked(const std::vector<TokenId>& ids) const;
@@ -35,7 +35,7 @@ class PromptBuilder {
                 std::vector<TokenId>& ids) const;
     std::shared_ptr<const Tokenizer> tokenizer_;
     std::shared_ptr<const ChatTemplate> chatTemplate_;
-    std::unique_ptr<StretchCache> encoded_;
+    mutable StretchCache encoded_;
 };
 
 }  // namespace engine

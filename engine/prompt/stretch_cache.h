@@ -15,8 +15,9 @@ namespace engine {
 /// turn before. Exact: a stretch is found by all of its bytes. Any thread.
 class StretchCache {
   public:
-    static constexpr size_t kLeastBytes = 1024;     ///< shorter stretches are encoded each time
-    static constexpr size_t kMostBytes = 16 << 20;  ///< of text; the ids are about as large
+    static constexpr size_t kLeastBytes = 1024;  ///< shorter stretches are encoded each time
+    /// Of text; the ids are about as large. Few enough stretches to look through.
+    static constexpr size_t kMostBytes = 4 << 20;
 
     /// What `tokenizer` encodes the pieces to, without BOS. One tokenizer for one cache.
     std::vector<TokenId> encode(const Tokenizer& tokenizer, std::span<const TextPiece> pieces);

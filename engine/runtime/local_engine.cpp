@@ -126,24 +126,22 @@ void LocalEngine::take(Command& command) {
             toForget_.push_back(std::move(command.request));
             break;
         case Verb::ForgetEverything:
-            toForget_.clear();
-            prompts_->forgetTexts();
-            speculator_->eraseAll();
-            if (cache_ != nullptr) cache_->clear();
+            eraseAllChats();
             break;
     }
+}
+
+void LocalEngine::eraseAllChats() {
+    toForget_.clear();
+    prompts_->forgetTexts();
+    speculator_->eraseAll();
+    if (cache_ != nullptr) cache_->clear();
 }
 
 void LocalEngine::forgetNext() {
     GenerateRequest conversation = std::move(toForget_.front());
     toForget_.pop_front();
-    if (promptsDependOnDate_) {
-        toForget_.clear();
-        prompts_->forgetTexts();
-        speculator_->eraseAll();
-        if (cache_ != nullptr) cache_->clear();
-        return;
-    }
+    if (promptsDependOnDate_) return eraseAllChats();
     // A reply's own sequence is its prompt and what was generated, whatever of that became text.
     std::vector<TokenId> generated;
     auto& messages = conversation.messages;

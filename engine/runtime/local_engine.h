@@ -84,6 +84,7 @@ class LocalEngine final : public Engine {
     void take(Command& command);
     bool refuseCommands();
     void loseDevice(const std::runtime_error& problem);
+    void eraseAllChats();
     void forgetNext();
     bool saveSome(int blocks);
     void admit(Command& command);

@@ -60,7 +60,7 @@ TEST(StretchCache, EncodesALongStretchOnceAndAShortOneEachTime) {
     const auto encoder = tokenizer();
     StretchCache cache;
     std::mt19937 random(2);
-    const Text longer(random, StretchCache::kLeastBytes), shorter(random, 10);
+    const Text longer(random, StretchCache::kLeastBytes);
     const std::vector<TextPiece> few{{"hello", false}};
     for (int i = 0; i < 3; ++i) {
         cache.encode(*encoder, longer.pieces());
